@@ -31,8 +31,8 @@ const may = {
   ],
 };
 /**
- * The rooms of a folder, from the ground up: one may import what stands before it, and nothing beside it
- * or after. A room is a folder or, at the folder's top, a file.
+ * The rooms of a folder, from the ground up: one may import what stands before it, and nothing
+ * beside it or after. A room is a folder or, at the folder's top, a file.
  */
 const rooms = {
   base: [
@@ -125,7 +125,8 @@ const roomRules = Object.entries(rooms).flatMap(([folder, levels]) => [
     })),
   ),
 ]);
-// The console is a page: it knows the others by their HTTP interface alone, and they serve its files.
+// The console is a page: it knows the others by their HTTP interface alone, and they serve its
+// files.
 may.console = [];
 const product = Object.keys(may);
 const inProcesses = product.filter((folder) => folder !== 'console');

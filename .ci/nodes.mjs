@@ -1,11 +1,13 @@
-// Runs under other versions of Node.js the tests of what depends on Node.js, and the main end-to-end tests:
+// Runs under other versions of Node.js the tests of what depends on Node.js, and the main
+// end-to-end tests:
 //
 //   node .ci/nodes.mjs [--results FOLDER] [MAJOR...]
 //
-// Without a MAJOR, these are all versions that Stele supports beside the oldest one. Each is a suite of its own
-// (node-22, node-24), judged by suite.mjs. The binaries come from the npm packages `node-PLATFORM-ARCH` and are
-// installed in a temporary folder, as they are no part of the product. Tests and the processes that they start run
-// the same binary: process.execPath is inherited, and `node` is the first one in PATH.
+// Without a MAJOR, these are all versions that Stele supports beside the oldest one. Each is a
+// suite of its own (node-22, node-24), judged by suite.mjs. The binaries come from the npm packages
+// `node-PLATFORM-ARCH` and are installed in a temporary folder, as they are no part of the product.
+// Tests and the processes that they start run the same binary: process.execPath is inherited, and
+// `node` is the first one in PATH.
 // @ts-check
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -23,7 +25,10 @@ const SUITE = fileURLToPath(new URL('suite.mjs', import.meta.url));
 const SUM = fileURLToPath(new URL('sum.mjs', import.meta.url));
 const INSTALL_MS_MAX = 180_000;
 
-/** What is logic more than Node.js, or takes long to run for each version and enters no more of Node.js. */
+/**
+ * What is logic more than Node.js, or takes long to run for each version and enters no more of
+ * Node.js.
+ */
 const LEFT_OUT = [
   'test/{bench,ci,cli,docs,proto,ring}/**',
   'test/access/*-matrix.test.ts',

@@ -1,6 +1,6 @@
-// A reporter for vitest: writes what every file of a run came to, and the errors outside tests, as JSON to the
-// path that STELE_TEST_REPORT names. Vitest's own JSON report has no errors outside tests, and calls a file
-// whose worker was killed "passed".
+// A reporter for vitest: writes what every file of a run came to, and the errors outside tests, as
+// JSON to the path that STELE_TEST_REPORT names. Vitest's own JSON report has no errors outside
+// tests, and calls a file whose worker was killed "passed".
 // @ts-check
 
 import { writeFileSync } from 'node:fs';

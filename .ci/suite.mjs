@@ -2,8 +2,8 @@
 //
 //   node .ci/suite.mjs NAME RESULTS COMMAND...
 //
-// COMMAND runs vitest and takes its arguments at its end. The verdict goes to RESULTS/NAME.json, for sum.mjs; the
-// exit code is 1 where the suite fails.
+// COMMAND runs vitest and takes its arguments at its end. The verdict goes to RESULTS/NAME.json,
+// for sum.mjs; the exit code is 1 where the suite fails.
 // @ts-check
 
 import { spawn } from 'node:child_process';
@@ -16,7 +16,10 @@ import { filesToRepeat, judge } from './verdict.mjs';
 
 const REPORTER = fileURLToPath(new URL('reporter.mjs', import.meta.url));
 const LOOK_EVERY_MS = 100;
-/** This process does nothing but wait. Where it gets no processor for so long, neither did the tests. */
+/**
+ * This process does nothing but wait. Where it gets no processor for so long, neither did the
+ * tests.
+ */
 const PAUSE_MS_MIN = 1000;
 
 /**

@@ -2,8 +2,9 @@
 //
 //   node .ci/sum.mjs RESULTS [FAILED_STEP...]
 //
-// Files that were run again, skipped tests, what failed and the result of each suite come last, as often only the
-// end of a long output is kept, and then `N passed, N failed` alone on the last line. A step that is no suite counts as one failure.
+// Files that were run again, skipped tests, what failed and the result of each suite come last, as
+// often only the end of a long output is kept, and then `N passed, N failed` alone on the last
+// line. A step that is no suite counts as one failure.
 // @ts-check
 
 import { readdirSync, readFileSync } from 'node:fs';

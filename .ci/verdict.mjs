@@ -1,10 +1,11 @@
 // What the runs of a suite come to: pure, from the reports of the first run and of the second one.
 //
-// A file that fails is run once more, alone, which separates a failure that comes and goes from one that stays.
-// If it passes then, the end of CI lists it, with the reason in test/flaky.json or as NOT LISTED: then somebody has
-// to find the cause, and to list it until then. All suites together may have FLAKY_MAX such files. A file during
-// which the machine stood still does not count: tests of real processes cannot stand that. Errors outside tests
-// always fail the suite, as they name no file for certain.
+// A file that fails is run once more, alone, which separates a failure that comes and goes from one
+// that stays. If it passes then, the end of CI lists it, with the reason in test/flaky.json or as
+// NOT LISTED: then somebody has to find the cause, and to list it until then. All suites together
+// may have FLAKY_MAX such files. A file during which the machine stood still does not count: tests
+// of real processes cannot stand that. Errors outside tests always fail the suite, as they name no
+// file for certain.
 // @ts-check
 
 /** @import { FileRun, Run } from './reporter.mjs' */

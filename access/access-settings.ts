@@ -76,8 +76,8 @@ export interface AccessParts {
 }
 
 /**
- * What the settings of a role name. Throws INVALID_ARGUMENT, also if the process could not show others who
- * it is.
+ * What the settings of a role name. Throws INVALID_ARGUMENT, also if the process could not show
+ * others who it is.
  */
 export function openAccess(
   { auth, clusterSecretFile, metricsOpen = false, metricsTokenFile = '' }: OpenSettings,

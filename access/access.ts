@@ -1,5 +1,5 @@
-// Who may do what, for all ports of one process: the present list of users and roles, logins, and the
-// identity of the cluster's own processes. Without --auth on there is no such object.
+// Who may do what, for all ports of one process: the present list of users and roles, logins, and
+// the identity of the cluster's own processes. Without --auth on there is no such object.
 //
 //   authorization: Cluster ...   the secret of the cluster
 //                  Basic ...     a user and its password, or a token as the password
@@ -116,8 +116,8 @@ export class Access {
   }
 
   /**
-   * The user with this name and password, which may be one of its tokens. Throws UNAUTHENTICATED and
-   * OVERLOADED.
+   * The user with this name and password, which may be one of its tokens. Throws UNAUTHENTICATED
+   * and OVERLOADED.
    */
   async login(name: string, password: string, address: string): Promise<User> {
     if (idOfToken(password) !== undefined) return this.#byToken(password, name);
@@ -152,8 +152,8 @@ export class Access {
   }
 
   /**
-   * The user whose certificate this is: of its common name. It is not live while there is no such user.
-   * Undefined for a certificate that cannot be one of a user, such as that of a node.
+   * The user whose certificate this is: of its common name. It is not live while there is no such
+   * user. Undefined for a certificate that cannot be one of a user, such as that of a node.
    */
   ofCertificate(certificate: PeerCertificate | undefined): User | undefined {
     const name = certificate?.subject?.CN;

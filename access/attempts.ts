@@ -1,5 +1,6 @@
-// Failed logins make the next ones of the same user, and of the same address, wait: 100 ms after the first
-// failure, twice as long after each further one, 5 s at most. A login that succeeds ends the wait of both.
+// Failed logins make the next ones of the same user, and of the same address, wait: 100 ms after
+// the first failure, twice as long after each further one, 5 s at most. A login that succeeds ends
+// the wait of both.
 
 const DELAY_MS = 100;
 const DELAY_MS_MAX = 5_000;

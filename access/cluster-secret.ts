@@ -1,8 +1,9 @@
-// What the processes of a cluster show each other: a secret that all of them have in a file, or, with TLS, a
-// certificate that `stele certs node` made.
+// What the processes of a cluster show each other: a secret that all of them have in a file, or,
+// with TLS, a certificate that `stele certs node` made.
 //
-// The file has one secret a line. The first is shown, each is accepted, and the file is read again when it has
-// changed, so that a secret can be replaced without a moment in which some refuse others (docs/security.md).
+// The file has one secret a line. The first is shown, each is accepted, and the file is read again
+// when it has changed, so that a secret can be replaced without a moment in which some refuse
+// others (docs/security.md).
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { statSync } from 'node:fs';
@@ -14,7 +15,9 @@ const SECRET_CHARACTERS_MIN = 16;
 /** The name of the header's scheme: `authorization: Cluster <secret>`. */
 const SCHEME = 'Cluster ';
 const OTHERS = 0o077;
-/** Of a file of root: its group may read it, which is how Kubernetes hands a secret to a process. */
+/**
+ * Of a file of root: its group may read it, which is how Kubernetes hands a secret to a process.
+ */
 const OTHERS_OF_ROOT = 0o037;
 /** The extended key usage of a server (RFC 5280, 4.2.1.12). */
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
@@ -32,8 +35,8 @@ export interface PeerCertificate {
 }
 
 /**
- * Whether a certificate of a trusted authority is one of `stele certs node`. One of a client is not, whatever
- * its name: it is not for servers.
+ * Whether a certificate of a trusted authority is one of `stele certs node`. One of a client is
+ * not, whatever its name: it is not for servers.
  */
 export function isNodeCertificate(certificate: PeerCertificate | undefined): boolean {
   const { ext_key_usage: usages, subject } = certificate ?? {};
@@ -73,7 +76,10 @@ export class ClusterSecret {
     return this.#secrets.content.authorization;
   }
 
-  /** Whether a header `authorization` shows one of the secrets. Takes the same time for every header. */
+  /**
+   * Whether a header `authorization` shows one of the secrets. Takes the same time for every
+   * header.
+   */
   isShownBy(authorization: string): boolean {
     const shown = digestOf(authorization);
     let isEqual = false;

@@ -1,5 +1,5 @@
-// Closed by default: what can be reached from other machines asks who is there, unless somebody has said
-// that it need not.
+// Closed by default: what can be reached from other machines asks who is there, unless somebody has
+// said that it need not.
 
 import { isLoopback } from '../base/address.ts';
 import { SteleError } from '../base/errors.ts';
@@ -12,8 +12,8 @@ export interface ExposureSettings {
 }
 
 /**
- * A warning for a process that lets everybody in from other machines, as --insecure allows; undefined for
- * all others. Throws INVALID_ARGUMENT without --insecure.
+ * A warning for a process that lets everybody in from other machines, as --insecure allows;
+ * undefined for all others. Throws INVALID_ARGUMENT without --insecure.
  */
 export function exposureOf(settings: ExposureSettings): string | undefined {
   const { auth, host, insecure } = settings;

@@ -1,4 +1,5 @@
-// What each gRPC method asks of its caller. A server does not start with a method that is not listed here.
+// What each gRPC method asks of its caller. A server does not start with a method that is not
+// listed here.
 
 import type { Right } from './rights.ts';
 
@@ -9,9 +10,9 @@ export type KeyspaceField = 'keyspace' | 'keyspaceUid' | 'loadId';
 export type OwnerField = 'user' | 'id';
 
 /**
- * `open`: nothing; `cluster`: a process of the cluster; `user`: any user, whose answer has only what it may
- * read; otherwise a right: on the keyspace of a field, or on everything. `unlessOwn`: users need none for what
- * is about themselves.
+ * `open`: nothing; `cluster`: a process of the cluster; `user`: any user, whose answer has only
+ * what it may read; otherwise a right: on the keyspace of a field, or on everything. `unlessOwn`:
+ * users need none for what is about themselves.
  */
 export type MethodAccess =
   | 'open'
@@ -67,7 +68,8 @@ const CLUSTER_SERVICE: Methods = {
   GetArchive: operateAll,
   CleanArchive: operateAll,
   StepDown: operateAll,
-  // With what a backup needs; the segments themselves are fetched from the datanodes, which ask for more.
+  // With what a backup needs; the segments themselves are fetched from the datanodes, which ask for
+  // more.
   GetRecords: operateAll,
   GetManifest: operateAll,
 };

@@ -1,5 +1,5 @@
-// Keeps the list of users and roles of a process that is not the leader up to date: a view names the list in
-// force by its digest, and the list itself is asked from a master.
+// Keeps the list of users and roles of a process that is not the leader up to date: a view names
+// the list in force by its digest, and the list itself is asked from a master.
 
 import { sleep } from '../base/clock.ts';
 import { toSteleError } from '../base/errors.ts';

@@ -1,5 +1,5 @@
-// The last list of users and roles, on the disk of a datanode, so that it decides without a master after a
-// restart, too:
+// The last list of users and roles, on the disk of a datanode, so that it decides without a master
+// after a restart, too:
 //
 //   <data-dir>/access     `stele-access 1 <digest>\n`, then the list in protobuf; mode 0600
 //

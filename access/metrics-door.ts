@@ -1,7 +1,7 @@
 // Who may read /metrics without a user: everybody, or a collector that shows a token.
 //
-// The file has one token a line, each is accepted, and it is read again when it has changed, so that a token
-// can be replaced without a gap.
+// The file has one token a line, each is accepted, and it is read again when it has changed, so
+// that a token can be replaced without a gap.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ReloadedFile } from '../base/disk/reloaded-file.ts';

@@ -2,7 +2,8 @@
 //
 //   scrypt$14$8$1$<salt, base64>$<hash, base64>        log2 N, r, p
 //
-// A hash takes some 50 ms of a thread of the pool, not of the event loop (authenticator.ts bounds them).
+// A hash takes some 50 ms of a thread of the pool, not of the event loop (authenticator.ts bounds
+// them).
 
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';

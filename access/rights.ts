@@ -50,7 +50,9 @@ export class Rights {
     }
   }
 
-  /** Whether they allow `right` on a keyspace; without one, on all of them and the cluster itself. */
+  /**
+   * Whether they allow `right` on a keyspace; without one, on all of them and the cluster itself.
+   */
   may(right: Right, keyspace?: string): boolean {
     const patterns = this.#patterns.get(right);
     if (patterns === undefined) return false;

@@ -20,7 +20,9 @@ export interface Subject extends Allowed {
   readonly name: string;
   readonly by: Means;
   readonly isCluster: boolean;
-  /** False once what was shown counts no more: the user was disabled, say, or the token has expired. */
+  /**
+   * False once what was shown counts no more: the user was disabled, say, or the token has expired.
+   */
   readonly isLive: boolean;
 }
 
@@ -107,8 +109,8 @@ export function bothOf(one: Allowed, other: Allowed): Allowed {
 }
 
 /**
- * Throws PERMISSION_DENIED. The sentence is the same whether the keyspace exists or not; UNAUTHENTICATED
- * if what the user has shown does not count any more.
+ * Throws PERMISSION_DENIED. The sentence is the same whether the keyspace exists or not;
+ * UNAUTHENTICATED if what the user has shown does not count any more.
  */
 export function requireRight(subject: Subject, right: Right, keyspace?: string): void {
   if (subject.may(right, keyspace)) return;

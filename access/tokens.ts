@@ -2,8 +2,9 @@
 //
 //   stele_<id, 12 hex digits>_<secret, 64 hex digits>
 //
-// The form is one that scanners for secrets can look for. The id names a token in listings and is no secret.
-// What is kept is the SHA-256 of the whole: a secret of 256 random bits needs no slow hash.
+// The form is one that scanners for secrets can look for. The id names a token in listings and is
+// no secret. What is kept is the SHA-256 of the whole: a secret of 256 random bits needs no slow
+// hash.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { SteleError } from '../base/errors.ts';

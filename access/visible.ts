@@ -1,5 +1,5 @@
-// What a caller sees of answers that are about several keyspaces: those that it may read; and of the list of
-// tokens.
+// What a caller sees of answers that are about several keyspaces: those that it may read; and of
+// the list of tokens.
 //
 // Without a subject (without --auth on) that is everything.
 

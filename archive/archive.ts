@@ -29,8 +29,9 @@ export class Archive {
   }
 
   /**
-   * Makes the store the archive of a cluster, if it is none yet. Throws CONFLICT if it is the archive of
-   * another cluster, UNSUPPORTED for a store in which two clusters could overwrite each other's.
+   * Makes the store the archive of a cluster, if it is none yet. Throws CONFLICT if it is the
+   * archive of another cluster, UNSUPPORTED for a store in which two clusters could overwrite each
+   * other's.
    */
   async claim(mark: ArchiveMark, options?: StoreCallOptions): Promise<void> {
     let found = await this.mark(options);

@@ -1,5 +1,5 @@
-// Whether the parts of a manifest or a snapshot fit together. Their hashes find what a disk or a network did;
-// this finds what a wrong writer did, before it is restored.
+// Whether the parts of a manifest or a snapshot fit together. Their hashes find what a disk or a
+// network did; this finds what a wrong writer did, before it is restored.
 
 import { SHARD_COUNT_MAX } from '../base/limits.ts';
 import { shardNamedBy } from '../base/segment-name.ts';

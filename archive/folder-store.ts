@@ -3,9 +3,9 @@
 //     ROOT/.incoming/<random>     being written; what a killed process left is removed a day later
 //     ROOT/segments/.../X.seg     complete and synced before it got this name
 //
-// A name appears by a rename or, with `ifAbsent`, by a hard link, which fails if the name is taken. A file
-// system without hard links gets the file by O_EXCL under its name instead; a reader then may find a part
-// of it, which the hashes of an archive reveal.
+// A name appears by a rename or, with `ifAbsent`, by a hard link, which fails if the name is taken.
+// A file system without hard links gets the file by O_EXCL under its name instead; a reader then
+// may find a part of it, which the hashes of an archive reveal.
 
 import type { Dirent } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -192,7 +192,9 @@ export class FolderStore implements ObjectStore {
     return join(this.#root, checkObjectName(name));
   }
 
-  /** Creates the root (not its parents: a folder that is not mounted must not appear) and tidies it. */
+  /**
+   * Creates the root (not its parents: a folder that is not mounted must not appear) and tidies it.
+   */
   async #prepare(): Promise<void> {
     await makeOne(this.#root);
     const incoming = join(this.#root, INCOMING);

@@ -5,9 +5,9 @@
 //   manifests/<keyspace uid>/<number>-<hash>.json   one version: its segments
 //   snapshots/<time>-<hash>.json                keyspaces with their versions: written last
 //
-// Segments, manifests and snapshots have names that follow from their content: two writers of one name write
-// the same bytes, and a reader finds out whether what it has read is torn or altered. A snapshot is complete:
-// all that it names was there before it.
+// Segments, manifests and snapshots have names that follow from their content: two writers of one
+// name write the same bytes, and a reader finds out whether what it has read is torn or altered. A
+// snapshot is complete: all that it names was there before it.
 
 import { createHash } from 'node:crypto';
 import { SteleError } from '../base/errors.ts';

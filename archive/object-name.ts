@@ -7,8 +7,8 @@ const NAME_CHARACTERS_MAX = 512;
 const PART_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.=-]*$/;
 
 /**
- * Checks a name: parts of letters, digits, `_`, `.`, `=` and `-`, joined by `/`, none of which begins with a
- * dot. Returns it. Throws INVALID_ARGUMENT.
+ * Checks a name: parts of letters, digits, `_`, `.`, `=` and `-`, joined by `/`, none of which
+ * begins with a dot. Returns it. Throws INVALID_ARGUMENT.
  */
 export function checkObjectName(name: string): string {
   const isName =

@@ -1,13 +1,16 @@
 // A place for immutable files beside the cluster: a folder or a bucket of an object store.
 //
-// Names are relative, with `/` between folders: `segments/0011223344556677/00017-....seg`. What is written
-// under a name that follows from its content is the same whoever writes it, so writing it twice does no
-// harm; only a name that several may choose needs `ifAbsent`.
+// Names are relative, with `/` between folders: `segments/0011223344556677/00017-....seg`. What is
+// written under a name that follows from its content is the same whoever writes it, so writing it
+// twice does no harm; only a name that several may choose needs `ifAbsent`.
 
 /** The bytes of an object to be written, read piece by piece. */
 export interface ObjectBody {
   readonly byteCount: number;
-  /** Resolves with exactly the bytes of [start, end); they must not change until the write has ended. */
+  /**
+   * Resolves with exactly the bytes of [start, end); they must not change until the write has
+   * ended.
+   */
   read(start: number, end: number): Promise<Uint8Array>;
 }
 
@@ -21,7 +24,10 @@ export interface StoredObject {
 export interface StoreCallOptions {
   /** Aborting fails the call with CANCELLED. */
   readonly signal?: AbortSignal;
-  /** Notes bytes that were sent or received; returns how many ms to pause before the next. Absent: no limit. */
+  /**
+   * Notes bytes that were sent or received; returns how many ms to pause before the next. Absent:
+   * no limit.
+   */
   readonly pace?: (byteCount: number) => number;
 }
 
@@ -31,17 +37,20 @@ export interface PutOptions extends StoreCallOptions {
 }
 
 /**
- * Every call has a deadline that grows with its bytes, and repeats what may succeed the next time. Errors are
- * SteleErrors that name the store, the object and what to do: NOT_FOUND (no such object, no such bucket),
- * PERMISSION_DENIED (credentials), UNAVAILABLE, DEADLINE_EXCEEDED, CORRUPT (other bytes than were written),
- * DISK_FULL, IO.
+ * Every call has a deadline that grows with its bytes, and repeats what may succeed the next time.
+ * Errors are SteleErrors that name the store, the object and what to do: NOT_FOUND (no such object,
+ * no such bucket), PERMISSION_DENIED (credentials), UNAVAILABLE, DEADLINE_EXCEEDED, CORRUPT (other
+ * bytes than were written), DISK_FULL, IO.
  */
 export interface ObjectStore {
   /** For people: the URL, without credentials. */
   readonly url: string;
   /** Afterwards the whole object is there and durable; after a failure it is whole or not there. */
   put(name: string, body: ObjectBody, options?: PutOptions): Promise<void>;
-  /** Fills `into` with the bytes of the object from `start` on. Rejects with CORRUPT if it ends before. */
+  /**
+   * Fills `into` with the bytes of the object from `start` on. Rejects with CORRUPT if it ends
+   * before.
+   */
   read(name: string, into: Uint8Array, start: number, options?: StoreCallOptions): Promise<void>;
   /** Undefined if there is no such object. */
   stat(name: string, options?: StoreCallOptions): Promise<StoredObject | undefined>;

@@ -37,8 +37,8 @@ const DEFAULTS = {
 } satisfies StoreTuning;
 
 /**
- * Asks nothing of the store yet. `close` must be called. Throws INVALID_ARGUMENT for a URL or endpoint that is
- * none.
+ * Asks nothing of the store yet. `close` must be called. Throws INVALID_ARGUMENT for a URL or
+ * endpoint that is none.
  */
 export async function openStore(
   url: string,
@@ -73,8 +73,8 @@ function checkEndpoint(text: string | undefined): string | undefined {
 }
 
 /**
- * Finds out whether the store honours `ifAbsent`, by writing one small object twice. Rejects with UNSUPPORTED
- * for a store that silently ignores it. Needs the rights to write and to delete.
+ * Finds out whether the store honours `ifAbsent`, by writing one small object twice. Rejects with
+ * UNSUPPORTED for a store that silently ignores it. Needs the rights to write and to delete.
  */
 export async function requireConditions(
   store: ObjectStore,
@@ -105,7 +105,9 @@ export function bodyOfBytes(bytes: Uint8Array): ObjectBody {
   };
 }
 
-/** Reads a whole object of at most `bytesMax` bytes. Throws NOT_FOUND, and CORRUPT if it is larger. */
+/**
+ * Reads a whole object of at most `bytesMax` bytes. Throws NOT_FOUND, and CORRUPT if it is larger.
+ */
 export async function readObject(
   store: ObjectStore,
   name: string,

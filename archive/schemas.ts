@@ -1,5 +1,5 @@
-// What a mark, a manifest and a snapshot must look like. Fields that are not named here are ignored: a later
-// release may add some.
+// What a mark, a manifest and a snapshot must look like. Fields that are not named here are
+// ignored: a later release may add some.
 
 import { Ajv } from 'ajv';
 import type { JSONSchemaType, ValidateFunction } from 'ajv';

@@ -11,7 +11,10 @@ export class Slots {
     this.#free = count;
   }
 
-  /** Resolves with the function that releases the slot, once. Rejects with CANCELLED when `signal` aborts. */
+  /**
+   * Resolves with the function that releases the slot, once. Rejects with CANCELLED when `signal`
+   * aborts.
+   */
   async acquire(signal?: AbortSignal): Promise<() => void> {
     if (signal?.aborted === true) throw cancelled();
     if (this.#free > 0) this.#free--;

@@ -14,7 +14,10 @@ const LOOPBACK_OF_WILDCARD: ReadonlyMap<string, string> = new Map([
   ['0:0:0:0:0:0:0:0', '::1'],
 ]);
 
-/** Whether only this machine reaches what listens on `host`. A name other than localhost may be anything. */
+/**
+ * Whether only this machine reaches what listens on `host`. A name other than localhost may be
+ * anything.
+ */
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host.replace(/^\[(.*)\]$/, '$1'));
 }
@@ -57,8 +60,8 @@ export function checkAddress(text: string): string {
 }
 
 /**
- * The addresses of a list as people write it, `a:8400,b:8400`. Throws INVALID_ARGUMENT for an element
- * that is not HOST:PORT, for an empty one, and for one that is named twice.
+ * The addresses of a list as people write it, `a:8400,b:8400`. Throws INVALID_ARGUMENT for an
+ * element that is not HOST:PORT, for an empty one, and for one that is named twice.
  */
 export function addressList(text: string): string[] {
   const addresses = text.split(',');

@@ -43,7 +43,9 @@ const WORK_A_TURN = 4 * 1024 * 1024;
 export class Turns {
   #work = 0;
 
-  /** Counts work that was done; now and then resolves only after the I/O of this event-loop tick. */
+  /**
+   * Counts work that was done; now and then resolves only after the I/O of this event-loop tick.
+   */
   async after(work: number): Promise<void> {
     this.#work += work;
     if (this.#work < WORK_A_TURN) return;

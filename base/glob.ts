@@ -2,8 +2,8 @@
 //
 //   *  any bytes     ?  one byte     [a-c] [^a]  one byte of a class     \x  the byte x
 //
-// A mismatch backtracks only to the last `*`, so the time is at most pattern x text: a pattern with many
-// stars cannot stall the process.
+// A mismatch backtracks only to the last `*`, so the time is at most pattern x text: a pattern with
+// many stars cannot stall the process.
 
 const STAR = 42;
 const QUESTION = 63;

@@ -22,7 +22,9 @@ const KEYSPACE_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const UID_PATTERN = /^[0-9a-f]{16}$/;
 const NODE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
-/** A keyspace's name: letters, digits, `_`, `.` and `-`, at most 64, not starting with `.` or `-`. */
+/**
+ * A keyspace's name: letters, digits, `_`, `.` and `-`, at most 64, not starting with `.` or `-`.
+ */
 export function keyspaceName(text: string): KeyspaceName {
   if (text.length <= KEYSPACE_NAME_BYTES_MAX && KEYSPACE_PATTERN.test(text)) {
     return text as KeyspaceName;
@@ -54,7 +56,10 @@ export function keyspaceIndex(nameOrIndex: string): number | undefined {
   return /^(?:0|[1-9][0-9]{0,8})$/.test(nameOrIndex) ? Number(nameOrIndex) : undefined;
 }
 
-/** A datanode's name: letters, digits, `_`, `.` and `-`, at most 63, starting with a letter or digit. */
+/**
+ * A datanode's name: letters, digits, `_`, `.` and `-`, at most 63, starting with a letter or
+ * digit.
+ */
 export function nodeId(text: string): NodeId {
   if (NODE_PATTERN.test(text)) return text as NodeId;
   throw new SteleError(

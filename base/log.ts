@@ -42,8 +42,8 @@ export function createLogger(
 export const silentLogger: Logger = pino({ level: 'silent' });
 
 /**
- * The same logger, whose lines have the name of a keyspace where `keyspace` is a uid. `nameOf` returns
- * undefined for one that is not known: the uid stays.
+ * The same logger, whose lines have the name of a keyspace where `keyspace` is a uid. `nameOf`
+ * returns undefined for one that is not known: the uid stays.
  */
 export function namingKeyspaces(log: Logger, nameOf: (uid: string) => string | undefined): Logger {
   const keyspace = (value: unknown): unknown =>
@@ -59,7 +59,9 @@ interface LogLine {
   readonly err?: { readonly stack?: string };
 }
 
-/** `2026-11-29T12:00:00.123Z WARN  master[123]: the message  key=value`, then the stack of an error. */
+/**
+ * `2026-11-29T12:00:00.123Z WARN  master[123]: the message  key=value`, then the stack of an error.
+ */
 export function textLine({ level, time, name, pid, msg, err, ...fields }: LogLine): string {
   const word = (pino.levels.labels[level] ?? String(level)).toUpperCase().padEnd(5);
   const pairs = Object.entries(fields).map(([field, value]) => `  ${field}=${valueText(value)}`);

@@ -7,7 +7,10 @@ import type { ErrorCode } from './errors.ts';
 export const PROBLEM_TYPE = 'application/problem+json';
 /** The header www-authenticate of a response with status 401. */
 export const CHALLENGES = 'Basic realm="stele", charset="UTF-8", Bearer realm="stele"';
-/** The same for the console, which has a form of its own: a browser would open another one for Basic. */
+/**
+ * The same for the console, which has a form of its own: a browser would open another one for
+ * Basic.
+ */
 export const CONSOLE_CHALLENGE = 'Console realm="stele"';
 
 export interface Problem {

@@ -5,10 +5,10 @@
 //     `-------------- content --------------'
 //     `----------------------------- id ------------------------------------'
 //
-// Two files of one id have the same bytes, even if a user chose values to forge one; that rests on the
-// SHA-256. The digest detects accidents only; it allows the content of a merge to be known before
-// it is made. Two files with equal content but different hashes hold the same records in another
-// keyspace or format.
+// Two files of one id have the same bytes, even if a user chose values to forge one; that rests on
+// the SHA-256. The digest detects accidents only; it allows the content of a merge to be known
+// before it is made. Two files with equal content but different hashes hold the same records in
+// another keyspace or format.
 
 import { SteleError } from './errors.ts';
 import { shorten } from './ids.ts';

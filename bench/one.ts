@@ -1,5 +1,5 @@
-// The process of one benchmark: node one.js NAME SETTINGS-AS-JSON. Sends its tables to the process that
-// forked it.
+// The process of one benchmark: node one.js NAME SETTINGS-AS-JSON. Sends its tables to the process
+// that forked it.
 
 import { BENCHES } from './benches/benches.ts';
 

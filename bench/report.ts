@@ -11,7 +11,10 @@ export interface Result {
   readonly tables: readonly Table[];
 }
 
-/** The results of one or more benchmarks: the output of `--json`, and the content of bench/baseline.json. */
+/**
+ * The results of one or more benchmarks: the output of `--json`, and the content of
+ * bench/baseline.json.
+ */
 export interface Report {
   readonly date: string;
   readonly machine: string;
@@ -56,8 +59,8 @@ export function markdown({ about }: Bench, { name, settings, tables }: Result): 
 }
 
 /**
- * The figures that have a better direction, those of the baseline, and their ratio. A ratio above 1 is
- * better than the baseline, whichever the direction.
+ * The figures that have a better direction, those of the baseline, and their ratio. A ratio above 1
+ * is better than the baseline, whichever the direction.
  */
 export function comparison(result: Result, baseline: Report): string {
   const ofThis = baseline.results.filter(({ name }) => name === result.name);

@@ -1,7 +1,7 @@
 // npm run bench -- [NAME...] [--short] [--json] [--compare] [--SETTING N ...]
 //
-// Runs benchmarks one after the other, each in its own process, and prints their tables as Markdown (or as
-// JSON). Without a name it runs all of them.
+// Runs benchmarks one after the other, each in its own process, and prints their tables as Markdown
+// (or as JSON). Without a name it runs all of them.
 //
 //   --short       a form that takes seconds: tests that they run, not how fast the product is
 //   --json        one JSON document on stdout, in the form of bench/baseline.json

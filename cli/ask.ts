@@ -5,8 +5,8 @@ import { Writable } from 'node:stream';
 import { SteleError } from '../base/errors.ts';
 
 /**
- * Asks on stderr and resolves to the trimmed answer. Ctrl-C and Ctrl-D throw CANCELLED with `onCancel` as
- * the message. Must only be called if stdin is a terminal.
+ * Asks on stderr and resolves to the trimmed answer. Ctrl-C and Ctrl-D throw CANCELLED with
+ * `onCancel` as the message. Must only be called if stdin is a terminal.
  */
 export async function ask(question: string, onCancel: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
@@ -26,8 +26,8 @@ export async function ask(question: string, onCancel: string): Promise<string> {
 }
 
 /**
- * Asks on stderr for a password, which is not shown while it is typed. Without a terminal it is the first line of
- * stdin. Throws CANCELLED.
+ * Asks on stderr for a password, which is not shown while it is typed. Without a terminal it is the
+ * first line of stdin. Throws CANCELLED.
  */
 export async function askPassword(question: string): Promise<string> {
   const isTerminal = process.stdin.isTTY;

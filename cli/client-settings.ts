@@ -1,5 +1,5 @@
-// The settings of all verbs that talk to a running cluster: its address, the timeout, and the output
-// format.
+// The settings of all verbs that talk to a running cluster: its address, the timeout, and the
+// output format.
 
 import { option } from '../base/config.ts';
 import { LISTING_FORMS, RESULT_FORMS } from './result.ts';

@@ -29,8 +29,8 @@ process.stdout.write('', (failure) => {
 });
 
 /**
- * Handles a failure of stdout. If the reader of a pipe has closed it (`stele shards | head`), that is not
- * an error.
+ * Handles a failure of stdout. If the reader of a pipe has closed it (`stele shards | head`), that
+ * is not an error.
  */
 function stdoutFailed(error: NodeJS.ErrnoException): number {
   if (error.code === 'EPIPE') return EXIT_OK;

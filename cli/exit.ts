@@ -63,8 +63,8 @@ export function sentenceOf(thrown: unknown): string {
 }
 
 /**
- * Writes the error to stderr: as a sentence, or with `asJson` as `{"error":{"code","message"}}` on one
- * line, with its stack under STELE_DEBUG. Returns the exit code.
+ * Writes the error to stderr: as a sentence, or with `asJson` as `{"error":{"code","message"}}` on
+ * one line, with its stack under STELE_DEBUG. Returns the exit code.
  */
 export function reportError(
   output: Output,

@@ -1,8 +1,8 @@
-// What SIGHUP means: that the terminal is gone, or, for a process that writes the file of a log, that
-// the file was renamed (logrotate).
+// What SIGHUP means: that the terminal is gone, or, for a process that writes the file of a log,
+// that the file was renamed (logrotate).
 //
-// The system takes the terminal away before it sends the signal, so /dev/tty tells one from the other. A
-// process that never had a terminal (a service) does not lose one.
+// The system takes the terminal away before it sends the signal, so /dev/tty tells one from the
+// other. A process that never had a terminal (a service) does not lose one.
 
 import { closeSync, openSync } from 'node:fs';
 

@@ -1,12 +1,13 @@
-// Verbs that run until they are stopped: a signal ends them in order, with the exit code of that signal.
+// Verbs that run until they are stopped: a signal ends them in order, with the exit code of that
+// signal.
 
 import { exitCodeOfSignal, INTERRUPT_SIGNALS } from './exit.ts';
 import type { InterruptSignal } from './exit.ts';
 
 /**
- * Runs `use` and returns its exit code. The first SIGHUP, SIGINT or SIGTERM aborts the signal that `use` gets,
- * which must then end soon; whatever it returns or throws, the exit code is that of the signal. A second one
- * ends the process at once.
+ * Runs `use` and returns its exit code. The first SIGHUP, SIGINT or SIGTERM aborts the signal that
+ * `use` gets, which must then end soon; whatever it returns or throws, the exit code is that of the
+ * signal. A second one ends the process at once.
  */
 export async function untilInterrupted(
   use: (signal: AbortSignal) => Promise<number>,

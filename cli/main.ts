@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The `stele` command. It checks that this Node.js is recent enough before anything else is loaded (a
-// static import would be loaded first), and leaves the rest to command-process.ts.
+// The `stele` command. It checks that this Node.js is recent enough before anything else is loaded
+// (a static import would be loaded first), and leaves the rest to command-process.ts.
 
 /** The oldest release that has everything, for each supported line. */
 const OLDEST_MINORS: ReadonlyMap<number, number> = new Map([

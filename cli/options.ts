@@ -1,5 +1,6 @@
-// Maps a settings schema to commander: each option of a schema becomes a flag with its help text, and the
-// values from the command line come back by property name, unparsed (resolveSettings parses them).
+// Maps a settings schema to commander: each option of a schema becomes a flag with its help text,
+// and the values from the command line come back by property name, unparsed (resolveSettings parses
+// them).
 //
 //   flag, default false   --x           (and --no-x, unlisted, to override the environment)
 //   flag, default true    --no-x        (and --x, unlisted)
@@ -105,8 +106,8 @@ function defaultTextOf(value: unknown): string {
 }
 
 /**
- * `words` with the value of each flag that was given without one. Otherwise the word after it would be taken for
- * its value: `--watch prices`.
+ * `words` with the value of each flag that was given without one. Otherwise the word after it would
+ * be taken for its value: `--watch prices`.
  */
 export function withBareValues(
   words: readonly string[],

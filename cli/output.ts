@@ -19,8 +19,8 @@ export interface Output {
   errorWrite(text: string): void;
   errorLine(text: string): void;
   /**
-   * Declares stdout a log from now on: a line that cannot be written is dropped and counted, and is not an
-   * error.
+   * Declares stdout a log from now on: a line that cannot be written is dropped and counted, and is
+   * not an error.
    */
   beginLog?(): void;
 }

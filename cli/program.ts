@@ -1,8 +1,8 @@
-// The command line as a whole: finds the verb, loads only that, parses its flags, resolves its settings
-// from all sources, runs it, and maps the outcome to an exit code.
+// The command line as a whole: finds the verb, loads only that, parses its flags, resolves its
+// settings from all sources, runs it, and maps the outcome to an exit code.
 //
-// commander knows the names of all verbs (for help and suggestions) but the options of only one: loading
-// every verb would take longer than most verbs run.
+// commander knows the names of all verbs (for help and suggestions) but the options of only one:
+// loading every verb would take longer than most verbs run.
 
 import { Command, CommanderError } from 'commander';
 import { STELE_VERSION } from '../base/process/build-version.ts';
@@ -63,8 +63,8 @@ function refuseUnknownTopic(words: readonly string[]): void {
 }
 
 /**
- * Writes out the flags that were given without their value, and removes --help from `stele nosuch --help`, for
- * which commander would print the general help.
+ * Writes out the flags that were given without their value, and removes --help from `stele nosuch
+ * --help`, for which commander would print the general help.
  */
 function parsedWords(words: readonly string[], verb: Verb | undefined): string[] {
   if (verb !== undefined) {
@@ -131,7 +131,9 @@ function defineCommand(command: Command, verb: Verb): void {
   command.addHelpText('after', `\nExamples:\n${verb.examples.map((one) => `  ${one}`).join('\n')}`);
 }
 
-/** Turns commander's `error: ...` into one sentence with the next step, or into an error in JSON. */
+/**
+ * Turns commander's `error: ...` into one sentence with the next step, or into an error in JSON.
+ */
 function usageError(text: string, chosen: Verb | undefined, asJson: boolean): string {
   const oneLine = text
     .trim()
@@ -144,8 +146,8 @@ function usageError(text: string, chosen: Verb | undefined, asJson: boolean): st
 }
 
 /**
- * Whether errors must be JSON: looks for `-o json` in any of its forms before anything is parsed, because
- * parsing itself may fail.
+ * Whether errors must be JSON: looks for `-o json` in any of its forms before anything is parsed,
+ * because parsing itself may fail.
  */
 function wantsJson(words: readonly string[], environment: Readonly<NodeJS.ProcessEnv>): boolean {
   const given = words.findLastIndex((word) => /^(?:-o|--output)(?:=|$)|^-ojson$/.test(word));
@@ -199,8 +201,8 @@ async function runVerb(
 }
 
 /**
- * Checks the keys of stele.yaml: each must be known to some verb. Only if there is a file are all verbs
- * loaded.
+ * Checks the keys of stele.yaml: each must be known to some verb. Only if there is a file are all
+ * verbs loaded.
  */
 async function checkFile(file: SettingsFile): Promise<void> {
   if (file.path === undefined) return;

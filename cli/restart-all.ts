@@ -2,8 +2,9 @@
 //
 //   wait for GREEN -> restart a -> a serves again, as another incarnation -> wait for GREEN -> restart b ...
 //
-// No state is stored: if it is interrupted, the cluster is as it is, and the datanode that was being
-// restarted comes back by itself. The order is that of the names, so the last name suffices to continue.
+// No state is stored: if it is interrupted, the cluster is as it is, and the datanode that was
+// being restarted comes back by itself. The order is that of the names, so the last name suffices
+// to continue.
 
 import { monotonicNowMs, sleep } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
@@ -31,8 +32,8 @@ export interface RestartOptions {
 }
 
 /**
- * Returns the number of restarted datanodes. Throws CONFLICT and DEADLINE_EXCEEDED, which say what was
- * awaited and how to continue, and NODE_NOT_FOUND if `after` is not a datanode.
+ * Returns the number of restarted datanodes. Throws CONFLICT and DEADLINE_EXCEEDED, which say what
+ * was awaited and how to continue, and NODE_NOT_FOUND if `after` is not a datanode.
  */
 export async function restartAll(admin: RestartAdmin, options: RestartOptions): Promise<number> {
   if (!options.force) await refuseSingleCopies(admin);

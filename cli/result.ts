@@ -1,4 +1,5 @@
-// The result of a verb in the form that was asked for: text for people, or JSON or YAML for programs.
+// The result of a verb in the form that was asked for: text for people, or JSON or YAML for
+// programs.
 
 import { snakeCased, toJson } from './json-output.ts';
 import type { Output } from './output.ts';

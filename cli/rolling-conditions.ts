@@ -30,7 +30,9 @@ export function lackOf(health: GetHealthResponse): string | undefined {
   return `it is ${healthWord(health.status)}${shards}${others}`;
 }
 
-/** Why reads fail while any one datanode is away; undefined if there are two copies of everything. */
+/**
+ * Why reads fail while any one datanode is away; undefined if there are two copies of everything.
+ */
 export function singleCopy(
   all: readonly KeyspaceSummary[],
   { nodes, replicationEffective }: Pick<GetHealthResponse, 'nodes' | 'replicationEffective'>,

@@ -3,13 +3,13 @@
 //   on a terminal, in a unit      one line on stdout:  datanode node-0 pid 123 http ... resp ... grpc ...
 //   under `stele up` (IPC)        a message to the supervisor instead:  {type: 'listening' | 'failed', ...}
 //
-// SIGTERM or SIGINT: become unready, drain, close, exit 0 within 10 s; a second one exits at once. SIGHUP
-// (the terminal is gone) does the same and exits with 129; with an audit log in a file it opens that again,
-// unless the terminal is gone. Under a supervisor, the terminal's SIGINT and
-// SIGHUP are left to it (they reach the whole process group), and a second SIGTERM has no effect, because
-// the supervisor has SIGKILL. If the supervisor dies, the process ends within 10 s, whatever it is doing.
-// The supervisor may have died before this file was loaded; then there is no event, but the channel is
-// already closed.
+// SIGTERM or SIGINT: become unready, drain, close, exit 0 within 10 s; a second one exits at once.
+// SIGHUP (the terminal is gone) does the same and exits with 129; with an audit log in a file it
+// opens that again, unless the terminal is gone. Under a supervisor, the terminal's SIGINT and
+// SIGHUP are left to it (they reach the whole process group), and a second SIGTERM has no effect,
+// because the supervisor has SIGKILL. If the supervisor dies, the process ends within 10 s,
+// whatever it is doing. The supervisor may have died before this file was loaded; then there is no
+// event, but the channel is already closed.
 
 import type { Logger } from '../base/log.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
@@ -81,8 +81,8 @@ function logUncaught(log: Logger): void {
 }
 
 /**
- * `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:8401`. `scheme` is that of
- * a member of etcd.
+ * `datanode node-0 pid 123 http 127.0.0.1:9001 resp 127.0.0.1:7380 grpc 127.0.0.1:8401`. `scheme`
+ * is that of a member of etcd.
  */
 export function addressLine(
   title: string,

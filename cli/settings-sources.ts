@@ -23,14 +23,15 @@ export interface SettingsFile {
 }
 
 /**
- * Reads `askedPath`, or ./stele.yaml if it exists. Throws INPUT_NOT_FOUND if the asked file does not exist,
- * and INVALID_ARGUMENT if it is not a flat list of settings.
+ * Reads `askedPath`, or ./stele.yaml if it exists. Throws INPUT_NOT_FOUND if the asked file does
+ * not exist, and INVALID_ARGUMENT if it is not a flat list of settings.
  */
 export async function readSettingsFile(askedPath: string | undefined): Promise<SettingsFile> {
   const path = askedPath ?? DEFAULT_PATH;
   const text = readText(path, askedPath !== undefined);
   if (text === undefined) return { path: undefined, values: {} };
-  // Loaded on demand, because most commands run without a file and should not wait for a YAML parser.
+  // Loaded on demand, because most commands run without a file and should not wait for a YAML
+  // parser.
   const yaml = await import('yaml');
   return { path, values: checkFlat(path, parseYaml(path, text, yaml)) };
 }
@@ -55,8 +56,8 @@ function readText(path: string, asked: boolean): string | undefined {
 }
 
 /**
- * Returns scalars as they are written, like the values of flags: YAML would turn `007` into 7, `1.10` into
- * 1.1, and a number too large for a double into another one.
+ * Returns scalars as they are written, like the values of flags: YAML would turn `007` into 7,
+ * `1.10` into 1.1, and a number too large for a double into another one.
  */
 function parseYaml(path: string, text: string, yaml: typeof import('yaml')): unknown {
   try {
@@ -141,9 +142,10 @@ function isScalar(value: unknown): boolean {
 }
 
 /**
- * The settings in the environment: variables of Stele's own names, without those that Kubernetes sets in
- * every pod for services with such a name. For one named `stele-http`, `STELE_HTTP_PORT=tcp://10.0.0.1:9000` is
- * the address of that service, not the setting `--http-port`.
+ * The settings in the environment: variables of Stele's own names, without those that Kubernetes
+ * sets in every pod for services with such a name. For one named `stele-http`,
+ * `STELE_HTTP_PORT=tcp://10.0.0.1:9000` is the address of that service, not the setting
+ * `--http-port`.
  */
 export function settingsEnvironment(
   environment: Readonly<NodeJS.ProcessEnv>,

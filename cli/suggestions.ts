@@ -1,10 +1,12 @@
-// The nearest name to a mistyped one: a verb, a flag, an action, a command, a keyspace or a datanode. Commander
-// would suggest `drop` for `tpo`, so its suggestions are filtered.
+// The nearest name to a mistyped one: a verb, a flag, an action, a command, a keyspace or a
+// datanode. Commander would suggest `drop` for `tpo`, so its suggestions are filtered.
 
 /** One letter in so many may be wrong. */
 const LETTERS_PER_ERROR = 3;
 
-/** `sentence` with only those names in its `(Did you mean ...?)` that are close to the refused word. */
+/**
+ * `sentence` with only those names in its `(Did you mean ...?)` that are close to the refused word.
+ */
 export function nearSuggestions(sentence: string): string {
   const word = /^unknown (?:command|option) '(?:--)?([^']*)'/.exec(sentence)?.[1];
   if (word === undefined) return sentence;
@@ -19,7 +21,10 @@ export function nearestTo(word: string, names: Iterable<string>): string | undef
   return nearestNames(word, names)[0];
 }
 
-/** ` (Did you mean prices?)`, with those of `names` that are nearest to `word`; empty if none is near. */
+/**
+ * ` (Did you mean prices?)`, with those of `names` that are nearest to `word`; empty if none is
+ * near.
+ */
 export function didYouMean(word: string, names: Iterable<string>): string {
   return question(nearestNames(word, names));
 }

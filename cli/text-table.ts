@@ -14,8 +14,8 @@ export interface Column {
 const GAP = '  ';
 
 /**
- * The table as lines, without a newline after the last; cells may be coloured. `noHeaders` leaves the line of
- * titles out.
+ * The table as lines, without a newline after the last; cells may be coloured. `noHeaders` leaves
+ * the line of titles out.
  */
 export function formatTable(
   columns: readonly Column[],

@@ -1,7 +1,7 @@
 // The definition of a verb: operands, options (a settings schema), examples, and `run`.
 //
-// A verb's module is small: it holds the schema and loads what it needs in `run`, because help, `stele
-// config` and the check of stele.yaml load every verb.
+// A verb's module is small: it holds the schema and loads what it needs in `run`, because help,
+// `stele config` and the check of stele.yaml load every verb.
 
 import type { OptionSet, ResolvedSettings, SettingsOf, SettingsSchema } from '../base/config.ts';
 import type { LogFormat, LogLevel } from '../base/log.ts';

@@ -34,7 +34,10 @@ export async function withAdmin<T>(
   }
 }
 
-/** Adds the nearest name to the error for a keyspace or a datanode that is not there, if one can be asked for. */
+/**
+ * Adds the nearest name to the error for a keyspace or a datanode that is not there, if one can be
+ * asked for.
+ */
 async function withSuggestion(thrown: unknown, admin: Admin): Promise<unknown> {
   if (!(thrown instanceof SteleError)) return thrown;
   const { code, message } = thrown;

@@ -22,8 +22,8 @@ export function counted(count: number, one: string, many = `${one}s`): string {
 }
 
 /**
- * Bytes as text on one line of a terminal: UTF-8 as it is; bytes that could move the cursor or are not text
- * as `\xNN`. At most `max` characters, then `...`.
+ * Bytes as text on one line of a terminal: UTF-8 as it is; bytes that could move the cursor or are
+ * not text as `\xNN`. At most `max` characters, then `...`.
  */
 export function printable(bytes: Buffer, max: number): string {
   const utf8 = decoded(bytes);

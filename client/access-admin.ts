@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
-// Users, roles and tokens, over gRPC: what `stele user`, `stele role` and `stele token` call on a master.
+// Users, roles and tokens, over gRPC: what `stele user`, `stele role` and `stele token` call on a
+// master.
 
 import type { DialIdentity } from '../transport/dial-identity.ts';
 import type { UnaryMethod } from '../transport/grpc-channel.ts';

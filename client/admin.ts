@@ -58,12 +58,12 @@ const CLEAN_DEADLINE_MS = 900_000;
 const WAIT_SLACK_MS = 2000;
 
 /**
- * Operations on the cluster whose master answers at `master` (`host:port` of its gRPC). Of several masters,
- * name all (a list, or a text with commas): one that answers is enough. Connects at the first call; call
- * close() at the end. Throws INVALID_ARGUMENT for a malformed address, and for certificates
- * that cannot be used. Every method throws SteleError; the
- * message of UNAVAILABLE says how to start or name a master. A call that changes something is never made
- * twice: if its master is lost before it answers, it fails with OUTCOME_UNKNOWN.
+ * Operations on the cluster whose master answers at `master` (`host:port` of its gRPC). Of several
+ * masters, name all (a list, or a text with commas): one that answers is enough. Connects at the
+ * first call; call close() at the end. Throws INVALID_ARGUMENT for a malformed address, and for
+ * certificates that cannot be used. Every method throws SteleError; the message of UNAVAILABLE says
+ * how to start or name a master. A call that changes something is never made twice: if its master
+ * is lost before it answers, it fails with OUTCOME_UNKNOWN.
  */
 export function connectAdmin(
   master: string | readonly string[],
@@ -106,8 +106,8 @@ export class AdminClient {
   }
 
   /**
-   * Lists events, newest first; an empty `keyspace` lists all. With `after`, those that followed that number,
-   * oldest first, and with `waitMs` it waits for the next.
+   * Lists events, newest first; an empty `keyspace` lists all. With `after`, those that followed
+   * that number, oldest first, and with `waitMs` it waits for the next.
    */
   listEvents(request: ListEventsRequest): Promise<ListEventsResponse> {
     const deadlineMs = Math.max(this.#deadlineMs, (request.waitMs ?? 0) + WAIT_SLACK_MS);
@@ -168,12 +168,17 @@ export class AdminClient {
     return loadOf(await this.#ask((client) => client.getLoad, { loadId }));
   }
 
-  /** Cancels a load, which stops at its next report. Throws LOAD_NOT_FOUND, and CONFLICT if it is over. */
+  /**
+   * Cancels a load, which stops at its next report. Throws LOAD_NOT_FOUND, and CONFLICT if it is
+   * over.
+   */
   async cancelLoad(loadId: string, reason = ''): Promise<LoadStatus> {
     return loadOf(await this.#change((client) => client.cancelLoad, { loadId, reason }));
   }
 
-  /** Compares two versions. Takes as long as the datanodes need to read the segments that differ. */
+  /**
+   * Compares two versions. Takes as long as the datanodes need to read the segments that differ.
+   */
   listHotKeys(request: ListHotKeysRequest): Promise<ListHotKeysResponse> {
     return this.#ask((client) => client.listHotKeys, request);
   }
@@ -221,8 +226,8 @@ export class AdminClient {
   }
 
   /**
-   * Removes a datanode. Throws CONFLICT if it is running, and, without `force`, if it may have the only
-   * copies.
+   * Removes a datanode. Throws CONFLICT if it is running, and, without `force`, if it may have the
+   * only copies.
    */
   async removeNode(nodeId: string, force = false): Promise<void> {
     await this.#change((client) => client.removeNode, { nodeId, force });
@@ -233,7 +238,9 @@ export class AdminClient {
     return this.#ask((client) => client.listMasters, {});
   }
 
-  /** Counts the reads of the datanodes, and those of the process that answers, since their starts. */
+  /**
+   * Counts the reads of the datanodes, and those of the process that answers, since their starts.
+   */
   readCounters(): Promise<GetReadCountersResponse> {
     return this.#ask((client) => client.getReadCounters, {});
   }

@@ -9,8 +9,8 @@ import { TlsIdentity } from '../transport/tls/tls-identity.ts';
 
 export interface IdentityOptions {
   /**
-   * Secures the connections; without it there is no TLS. `{}` trusts the authorities of Node.js. Files
-   * that are replaced later are used for later connections.
+   * Secures the connections; without it there is no TLS. `{}` trusts the authorities of Node.js.
+   * Files that are replaced later are used for later connections.
    */
   readonly tls?: TlsSource | undefined;
   /** Who asks, in a cluster with users. */
@@ -18,8 +18,9 @@ export interface IdentityOptions {
   /** The password of `user`. */
   readonly password?: string | undefined;
   /**
-   * A token of `stele token create`, or a JWT, in place of `user` and `password`. A function is called for each
-   * call and connection, so that it can return another one before the last has expired.
+   * A token of `stele token create`, or a JWT, in place of `user` and `password`. A function is
+   * called for each call and connection, so that it can return another one before the last has
+   * expired.
    */
   readonly token?: string | (() => string) | undefined;
 }

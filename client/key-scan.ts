@@ -1,8 +1,10 @@
-// Reads all keys of one version: page by page, shard by shard, each page from any replica of its shard.
+// Reads all keys of one version: page by page, shard by shard, each page from any replica of its
+// shard.
 //
-// Invariants: the version is chosen when the scan starts, and stays the same; every matching key of it is
-// returned exactly once (a page ends between two positions, which mean the same on every node); a scan
-// whose version is no longer kept ends with VERSION_NOT_FOUND, never as if it were complete.
+// Invariants: the version is chosen when the scan starts, and stays the same; every matching key of
+// it is returned exactly once (a page ends between two positions, which mean the same on every
+// node); a scan whose version is no longer kept ends with VERSION_NOT_FOUND, never as if it were
+// complete.
 
 import { linkAbort } from '../base/abort.ts';
 import { sleep } from '../base/clock.ts';
@@ -76,13 +78,18 @@ export async function* scanVersion(
   }
 }
 
-/** Marks the promise as handled: its failure is reported where it is awaited, which may be later or never. */
+/**
+ * Marks the promise as handled: its failure is reported where it is awaited, which may be later or
+ * never.
+ */
 function started<Result>(promise: Promise<Result>): Promise<Result> {
   promise.catch(() => undefined);
   return promise;
 }
 
-/** One page. Retries until its deadline, because a failing node may be replaced in the next view. */
+/**
+ * One page. Retries until its deadline, because a failing node may be replaced in the next view.
+ */
 async function pageAt(
   { caller, nowMs, router, scope }: ScanParts,
   request: ScanRequest & { readonly signal: AbortSignal },

@@ -2,8 +2,9 @@
 //
 // Hot: `receive` is called for every key and allocates nothing.
 //
-// Invariants: the promise is settled exactly once; after that, `abandoned` keeps the dispatcher from asking
-// further replicas; the keys are subtracted from `keysInFlight` when it is settled, and only then.
+// Invariants: the promise is settled exactly once; after that, `abandoned` keeps the dispatcher
+// from asking further replicas; the keys are subtracted from `keysInFlight` when it is settled, and
+// only then.
 
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
 import { SteleError } from '../base/errors.ts';
@@ -91,7 +92,8 @@ export class PendingRead implements LookupReceiver {
   readonly #cancel = (): void => this.fail(cancelledError(this.#signal));
 
   #finish(): void {
-    // A closed dispatcher answers UNAVAILABLE for pending keys; this caller must see CANCELLED instead.
+    // A closed dispatcher answers UNAVAILABLE for pending keys; this caller must see CANCELLED
+    // instead.
     if (this.unavailable > 0 && this.#scope.closing.aborted) return this.fail(closedError());
     this.#settle();
     this.#resolve(this);

@@ -27,7 +27,9 @@ export interface ManyResult {
 export interface PartialResult {
   /** The version of all values. */
   readonly version: number;
-  /** In the order of the keys; undefined if it is unknown at the moment whether there is a value. */
+  /**
+   * In the order of the keys; undefined if it is unknown at the moment whether there is a value.
+   */
   readonly values: (Value | undefined)[];
   /** How many values are undefined. */
   readonly unavailable: number;
@@ -117,7 +119,9 @@ export function admitKeys(scope: ClientScope, keys: readonly Key[]): void {
   scope.keysInFlight += keyCount;
 }
 
-/** The bytes of a key. Throws KEY_TOO_LONG, and INVALID_ARGUMENT for what is neither text nor bytes. */
+/**
+ * The bytes of a key. Throws KEY_TOO_LONG, and INVALID_ARGUMENT for what is neither text nor bytes.
+ */
 export function keyBytes(key: Key): Uint8Array {
   if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
     throw new SteleError('INVALID_ARGUMENT', `A key is ${typeof key}; give a string or bytes.`);

@@ -1,8 +1,8 @@
 // One connection that speaks the Redis protocol, for the REPL.
 //
-// Replies come in the order of the commands, so the commands in flight are a queue. After a late reply, or
-// bytes that are not the protocol, the order is unknown: the connection is then closed and everything in
-// flight fails. The caller has to connect again.
+// Replies come in the order of the commands, so the commands in flight are a queue. After a late
+// reply, or bytes that are not the protocol, the order is unknown: the connection is then closed
+// and everything in flight fails. The caller has to connect again.
 
 import type { Socket } from 'node:net';
 import { hostAndPort } from '../base/address.ts';
@@ -76,8 +76,8 @@ export class RespClient {
 
   /**
    * Sends one command; resolves to its reply (an error reply is a reply). Throws UNAVAILABLE if the
-   * connection ends first, DEADLINE_EXCEEDED if the reply is late, OVERLOADED if too many commands are
-   * waiting.
+   * connection ends first, DEADLINE_EXCEEDED if the reply is late, OVERLOADED if too many commands
+   * are waiting.
    */
   send(args: readonly (string | Buffer)[]): Promise<Reply> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
@@ -93,8 +93,8 @@ export class RespClient {
   }
 
   /**
-   * Sends one command that the server will not answer (CLIENT REPLY). Throws UNAVAILABLE if there is no
-   * connection.
+   * Sends one command that the server will not answer (CLIENT REPLY). Throws UNAVAILABLE if there
+   * is no connection.
    */
   sendOnly(args: readonly (string | Buffer)[]): void {
     if (this.#failure !== undefined) throw this.#failure;
@@ -127,7 +127,8 @@ export class RespClient {
   #settle(reply: Reply): void {
     const waiting = this.#inFlight.shift();
     if (waiting === undefined) {
-      // A server sends an unsolicited error before it closes: too many connections, or a protocol error.
+      // A server sends an unsolicited error before it closes: too many connections, or a protocol
+      // error.
       const text = reply.type === 'error' ? reply.text : 'a reply to no command';
       this.#fail(`${this.#name} ended the connection: ${text}`);
       return;

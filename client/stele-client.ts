@@ -2,9 +2,9 @@
 //
 //   key -> slot -> shard -> replicas of the view -> batched lookup at one of them
 //
-// Routing, retries, hedging and batching are shared with the master (routing/): a failed replica costs one
-// hop and is asked last for a while, a slow one is helped by a second, and there is no other retry layer.
-// All keys of one getMany() are read from one version, chosen when it starts.
+// Routing, retries, hedging and batching are shared with the master (routing/): a failed replica
+// costs one hop and is asked last for a while, a slow one is helped by a second, and there is no
+// other retry layer. All keys of one getMany() are read from one version, chosen when it starts.
 
 import { monotonicNowMs, tickNowMs } from '../base/clock.ts';
 import { GrpcLinkFactory } from '../transport/grpc-link.ts';
@@ -70,8 +70,8 @@ export interface ClientParts {
 const DEADLINE_MS_DEFAULT = 1000;
 
 /**
- * A client of one cluster. Safe to use concurrently: lookups of one event-loop turn share a message per
- * datanode. Call close() at the end, or the process stays alive.
+ * A client of one cluster. Safe to use concurrently: lookups of one event-loop turn share a message
+ * per datanode. Call close() at the end, or the process stays alive.
  */
 export class SteleClient {
   readonly #views: ClientViews;
@@ -84,7 +84,9 @@ export class SteleClient {
   readonly #closing = new AbortController();
   readonly #scope: ClientScope = { closing: this.#closing.signal, keysInFlight: 0 };
 
-  /** Throws INVALID_ARGUMENT. Connects in the background; the first call waits for the connection. */
+  /**
+   * Throws INVALID_ARGUMENT. Connects in the background; the first call waits for the connection.
+   */
   constructor(options: SteleClientOptions, parts: ClientParts = partsOf(options)) {
     const { deadlineMs = DEADLINE_MS_DEFAULT, zone = '' } = options;
     checkDeadline(deadlineMs);
@@ -117,8 +119,8 @@ export class SteleClient {
   }
 
   /**
-   * The values of many keys, all of one version. Throws like get(), and BATCH_TOO_LARGE. If only some keys
-   * are unknown it throws too, unless `partial` asks for the others.
+   * The values of many keys, all of one version. Throws like get(), and BATCH_TOO_LARGE. If only
+   * some keys are unknown it throws too, unless `partial` asks for the others.
    */
   getMany(
     keyspace: string,
@@ -144,9 +146,9 @@ export class SteleClient {
   }
 
   /**
-   * All keys of the version that is current when the scan starts, each once, in no meaningful order. A scan
-   * is never truncated silently: it throws VERSION_NOT_FOUND if its version is no longer kept, UNAVAILABLE
-   * if no replica of a shard answers, and the errors of get().
+   * All keys of the version that is current when the scan starts, each once, in no meaningful
+   * order. A scan is never truncated silently: it throws VERSION_NOT_FOUND if its version is no
+   * longer kept, UNAVAILABLE if no replica of a shard answers, and the errors of get().
    */
   async *scan(
     keyspace: string,
@@ -161,8 +163,8 @@ export class SteleClient {
 
   /**
    * Yields the current version of a keyspace, and then each version that becomes current, also by a
-   * rollback. A slow consumer gets only the newest. Continues until the caller leaves it; throws CANCELLED
-   * when `signal` aborts or the client is closed.
+   * rollback. A slow consumer gets only the newest. Continues until the caller leaves it; throws
+   * CANCELLED when `signal` aborts or the client is closed.
    */
   async *watch(
     keyspace: string,
@@ -212,7 +214,9 @@ export class SteleClient {
     }
   }
 
-  /** Starts a read. Its keys count as in flight from now on, also while it waits for the first view. */
+  /**
+   * Starts a read. Its keys count as in flight from now on, also while it waits for the first view.
+   */
   #read(keyspace: string, keys: readonly Key[], options: ReadOptions): Promise<PendingRead> {
     const { deadlineMs = this.#deadlineMs, signal } = options;
     checkDeadline(deadlineMs);

@@ -3,9 +3,9 @@
 //   node data/generate.mjs --rows 10000 --seed 1 --format line > example.data
 //
 // A key has the shape of a UUID of version 4. Its first eight digits are a bijection of the row
-// number, so keys are unique by construction for up to 2^32 rows. A value is 2 to 8 lowercase words,
-// or with --value-bytes exactly that many bytes. The rows of a small file are the first rows of a larger
-// one with the same seed. This script uses nothing of Stele.
+// number, so keys are unique by construction for up to 2^32 rows. A value is 2 to 8 lowercase
+// words, or with --value-bytes exactly that many bytes. The rows of a small file are the first rows
+// of a larger one with the same seed. This script uses nothing of Stele.
 
 import { createWriteStream } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -176,7 +176,10 @@ function wholeNumber(flag, text, max) {
   throw new UsageError(`'${text}' is not a number for ${flag}: use 0 to ${max}.`);
 }
 
-/** Writes all pieces, never more than one ahead of the reader. A reader that goes away (EPIPE) ends it well. */
+/**
+ * Writes all pieces, never more than one ahead of the reader. A reader that goes away (EPIPE) ends
+ * it well.
+ */
 async function writeAll(options) {
   const stream = options.out === undefined ? process.stdout : createWriteStream(options.out);
   const write = (text) =>

@@ -1,6 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
-// The users and roles that a datanode decides by: those on its disk at first, then those of the view in force,
-// which it asks from a master. Without a master it goes on deciding by what it has.
+// The users and roles that a datanode decides by: those on its disk at first, then those of the
+// view in force, which it asks from a master. Without a master it goes on deciding by what it has.
 
 import type { Access } from '../access/access.ts';
 import { NO_USERS } from '../access/access-list.ts';

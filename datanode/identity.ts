@@ -1,5 +1,5 @@
-// The identity of this datanode, stored in its data folder: the folder of one node or cluster is never
-// served as another's, and an epoch that was obeyed is remembered across restarts.
+// The identity of this datanode, stored in its data folder: the folder of one node or cluster is
+// never served as another's, and an epoch that was obeyed is remembered across restarts.
 //
 //   node.json  {"format":2,"nodeId":"node-0","clusterId":"...","epoch":7,"term":"..."}
 //
@@ -10,14 +10,15 @@
 //                                            that cannot be written: then only this process obeys it
 //   order (everything else)                  carried out only once its epoch is in node.json
 //
-// So a disk that hangs or is full never silences a node, and never makes it serve what a deposed master
-// said. After a restart, the node refuses orders of a deposed master if it has carried out an order of its
-// successor. A restart may forget an epoch that could not be saved; under that epoch the node only served
-// what it was ordered, and made no promise that depends on it (`admitToServe`).
+// So a disk that hangs or is full never silences a node, and never makes it serve what a deposed
+// master said. After a restart, the node refuses orders of a deposed master if it has carried out
+// an order of its successor. A restart may forget an epoch that could not be saved; under that
+// epoch the node only served what it was ordered, and made no promise that depends on it
+// (`admitToServe`).
 //
-// Invariants: nothing is accepted from a deposed master, saved or not. At most one write of node.json is in
-// progress, and all requests that need it wait for it. A failed write is retried with the next request.
-// `#saved` never moves backwards.
+// Invariants: nothing is accepted from a deposed master, saved or not. At most one write of
+// node.json is in progress, and all requests that need it wait for it. A failed write is retried
+// with the next request. `#saved` never moves backwards.
 
 import { join } from 'node:path';
 import { sleep } from '../base/clock.ts';
@@ -33,7 +34,9 @@ import type { OrderHeader } from '../proto/gen/stele/v1/datanode.ts';
 
 /** Format 1 had segments with other names. */
 const FORMAT = 2;
-/** A master's start raises the epoch by one, a restore by a thousand: a larger step is a mistake. */
+/**
+ * A master's start raises the epoch by one, a restore by a thousand: a larger step is a mistake.
+ */
 const EPOCH_STEP_MAX = 1_000_000;
 /** The highest epoch that is accepted; it leaves room for a later one. */
 const EPOCH_MAX = 2 ** 48;
@@ -84,7 +87,10 @@ export class NodeIdentity {
     this.#seen = record;
   }
 
-  /** Reads `folder`/node.json, or starts a new identity. Throws CONFLICT, CORRUPT, UNKNOWN_FORMAT or IO. */
+  /**
+   * Reads `folder`/node.json, or starts a new identity. Throws CONFLICT, CORRUPT, UNKNOWN_FORMAT or
+   * IO.
+   */
   static async open(
     folder: string,
     nodeId: string,
@@ -119,9 +125,10 @@ export class NodeIdentity {
   }
 
   /**
-   * Notes this node's cluster and the leader's epoch and term, and begins to save them without waiting for
-   * the disk. Throws CONFLICT for another cluster, STALE_EPOCH for an epoch that has been replaced or
-   * belongs to another term, INVALID_ARGUMENT for one that no master can have reached.
+   * Notes this node's cluster and the leader's epoch and term, and begins to save them without
+   * waiting for the disk. Throws CONFLICT for another cluster, STALE_EPOCH for an epoch that has
+   * been replaced or belongs to another term, INVALID_ARGUMENT for one that no master can have
+   * reached.
    */
   note(clusterId: string, epoch: number, term = ''): void {
     const { clusterId: known, epoch: newest, term: obeyed = '' } = this.#seen;
@@ -147,16 +154,16 @@ export class NodeIdentity {
   }
 
   /**
-   * Admits a question, which changes nothing here. Its header may omit the incarnation, which the master
-   * learns from the answer. Throws like `admit`, but does not wait for the disk.
+   * Admits a question, which changes nothing here. Its header may omit the incarnation, which the
+   * master learns from the answer. Throws like `admit`, but does not wait for the disk.
    */
   admitQuestion(header: OrderHeader | undefined): void {
     this.#checkHeader(header, header?.incarnation === '' ? this.incarnation : header?.incarnation);
   }
 
   /**
-   * Like `admitQuestion`, but returns false for a deposed master: its heartbeat is answered, so that it
-   * learns of the newer leader.
+   * Like `admitQuestion`, but returns false for a deposed master: its heartbeat is answered, so
+   * that it learns of the newer leader.
    */
   admitHeartbeat(header: OrderHeader | undefined): boolean {
     try {
@@ -170,10 +177,10 @@ export class NodeIdentity {
   }
 
   /**
-   * Admits an order: resolves once its epoch is durable, so that this node never obeys an older one, even
-   * after a restart. Throws WRONG_NODE if the order is for another node or incarnation, CONFLICT for
-   * another cluster, STALE_EPOCH for a deposed leader, INVALID_ARGUMENT for a missing or impossible header,
-   * and DISK_FULL or IO if the epoch cannot be saved.
+   * Admits an order: resolves once its epoch is durable, so that this node never obeys an older
+   * one, even after a restart. Throws WRONG_NODE if the order is for another node or incarnation,
+   * CONFLICT for another cluster, STALE_EPOCH for a deposed leader, INVALID_ARGUMENT for a missing
+   * or impossible header, and DISK_FULL or IO if the epoch cannot be saved.
    */
   async admit(header: OrderHeader | undefined): Promise<void> {
     const { epoch } = this.#checkHeader(header, header?.incarnation);
@@ -184,10 +191,10 @@ export class NodeIdentity {
   }
 
   /**
-   * Admits a view or a manifest, which this process may obey without the epoch being durable. Resolves to
-   * true once the epoch is durable, to false if it cannot be saved, or not soon. After false, the caller
-   * must promise nothing that an order of an older master could undo after a restart. Throws like `admit`,
-   * but never because of the disk.
+   * Admits a view or a manifest, which this process may obey without the epoch being durable.
+   * Resolves to true once the epoch is durable, to false if it cannot be saved, or not soon. After
+   * false, the caller must promise nothing that an order of an older master could undo after a
+   * restart. Throws like `admit`, but never because of the disk.
    */
   async admitToServe(header: OrderHeader | undefined): Promise<boolean> {
     const { epoch } = this.#checkHeader(header, header?.incarnation);
@@ -228,7 +235,10 @@ export class NodeIdentity {
     return saved.epoch > epoch || (saved.epoch === epoch && saved.term === term);
   }
 
-  /** Throws WRONG_NODE if a reader or sender means another node or incarnation; an empty string means any. */
+  /**
+   * Throws WRONG_NODE if a reader or sender means another node or incarnation; an empty string
+   * means any.
+   */
   expect(nodeId: string, incarnation: string): void {
     if (nodeId !== '' && nodeId !== this.nodeId) throw this.#wrongNode(nodeId);
     if (incarnation !== '' && incarnation !== this.incarnation) throw this.#wrongRun();
@@ -248,7 +258,9 @@ export class NodeIdentity {
     if (this.#saving !== undefined) await this.#within(CLOSE_MS, this.#saving);
   }
 
-  /** Resolves when `saving` has ended, or after `ms`. A failure is reported where the write fails. */
+  /**
+   * Resolves when `saving` has ended, or after `ms`. A failure is reported where the write fails.
+   */
   async #within(ms: number, saving: Promise<void>): Promise<void> {
     const giveUp = new AbortController();
     const ended = saving.catch(() => undefined);

@@ -1,4 +1,5 @@
-// Everything that a datanode does, without sockets. The files in endpoints/ connect it to the network.
+// Everything that a datanode does, without sockets. The files in endpoints/ connect it to the
+// network.
 
 import { STELE_VERSION } from '../base/process/build-version.ts';
 import { SteleError, toSteleError } from '../base/errors.ts';
@@ -98,7 +99,10 @@ export class Datanode {
   readonly intake: Intake;
   readonly receiving: Receiving;
   readonly longScans = new LongScans();
-  /** Read counters, updated by every protocol; `hits` and `misses` count only keys asked for by RESP. */
+  /**
+   * Read counters, updated by every protocol; `hits` and `misses` count only keys asked for by
+   * RESP.
+   */
   readonly counters = new ReadCounters();
   readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;
@@ -190,8 +194,8 @@ export class Datanode {
   }
 
   /**
-   * Verifies the segments on disk and holds the good ones; the node is INITIALIZING until it resolves.
-   * Follows what the master said to an earlier process until the master says something.
+   * Verifies the segments on disk and holds the good ones; the node is INITIALIZING until it
+   * resolves. Follows what the master said to an earlier process until the master says something.
    */
   async open(): Promise<void> {
     await this.restore();
@@ -202,8 +206,8 @@ export class Datanode {
   }
 
   /**
-   * Reads what the master said to an earlier process. Must run before the master can say anything to this
-   * one.
+   * Reads what the master said to an earlier process. Must run before the master can say anything
+   * to this one.
    */
   restore(): Promise<void> {
     return this.#serving.restore();
@@ -277,8 +281,8 @@ export class Datanode {
   }
 
   /**
-   * The disk's trouble, if any. A node that cannot save whom it obeys accepts no segments, because its
-   * promises would not survive a restart.
+   * The disk's trouble, if any. A node that cannot save whom it obeys accepts no segments, because
+   * its promises would not survive a restart.
    */
   diskTrouble(nowMs: number): DiskTrouble | undefined {
     const trouble = this.#options.store.trouble(nowMs);
@@ -363,8 +367,8 @@ export class Datanode {
   }
 
   /**
-   * A held segment for a peer, which verifies it: from memory, or from disk if its keyspace is suspended.
-   * Throws WRONG_NODE, NOT_FOUND.
+   * A held segment for a peer, which verifies it: from memory, or from disk if its keyspace is
+   * suspended. Throws WRONG_NODE, NOT_FOUND.
    */
   async outgoing({ expectNode, keyspaceUid, segmentId }: SegmentWish): Promise<OutgoingSegment> {
     this.identity.expect(expectNode, '');

@@ -1,5 +1,5 @@
-// Checks what an order or a transfer names before any of it is carried out: numbers must be within their
-// limits, and ids must have the form of ids, because they become names of files and folders.
+// Checks what an order or a transfer names before any of it is carried out: numbers must be within
+// their limits, and ids must have the form of ids, because they become names of files and folders.
 
 import { parseKeyspaceUid } from '../base/ids.ts';
 import { parseSegmentId } from '../base/segment-name.ts';

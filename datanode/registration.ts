@@ -1,5 +1,5 @@
-// Announces this node to its master, and again whenever the master has been silent for a while: at the
-// start, after a master came up with an empty memory, after this node's address changed.
+// Announces this node to its master, and again whenever the master has been silent for a while: at
+// the start, after a master came up with an empty memory, after this node's address changed.
 
 import { sleep } from '../base/clock.ts';
 import type { Time } from '../base/clock.ts';

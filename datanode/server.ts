@@ -1,8 +1,8 @@
 // The datanode on the network: the only file of this role that opens sockets and starts timers.
 //
-// Start: lock the folder, open the ports (so that health checks are answered from the first moment),
-// announce to the master, verify what is on disk. Stop: become unready, give the streams time to end, close
-// the ports, release the lock.
+// Start: lock the folder, open the ports (so that health checks are answered from the first
+// moment), announce to the master, verify what is on disk. Stop: become unready, give the streams
+// time to end, close the ports, release the lock.
 
 import { openStore } from '../archive/open-store.ts';
 import { BackgroundTasks } from '../base/background.ts';
@@ -208,7 +208,9 @@ async function openPorts(
   };
 }
 
-/** The addresses that others dial: the configured ones, or else those where this process listens. */
+/**
+ * The addresses that others dial: the configured ones, or else those where this process listens.
+ */
 async function announcement(
   settings: DatanodeSettings,
   listening: Omit<NodeAddress, 'host'>,

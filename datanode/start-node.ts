@@ -20,7 +20,10 @@ export type OpenNodeOptions = Omit<DatanodeOptions, 'store'> & {
   readonly diskReserveBytes: number;
 };
 
-/** Creates the datanode of a data folder; it verifies and serves nothing before `runNode`. Throws IO. */
+/**
+ * Creates the datanode of a data folder; it verifies and serves nothing before `runNode`. Throws
+ * IO.
+ */
 export async function openNode(options: OpenNodeOptions): Promise<Datanode> {
   const { env = systemEnv } = options;
   let node: Datanode | undefined = undefined;
@@ -43,8 +46,8 @@ export interface RunNodeOptions extends Pick<DatanodeOptions, 'background' | 'lo
 }
 
 /**
- * Starts everything that a datanode does by itself, until `stop` aborts. Resolves when it serves the
- * segments that were on disk.
+ * Starts everything that a datanode does by itself, until `stop` aborts. Resolves when it serves
+ * the segments that were on disk.
  */
 export function runNode(node: Datanode, options: RunNodeOptions): Promise<void> {
   const { background, env = systemEnv, log, place, registrar, scrub, stop } = options;

@@ -1,5 +1,5 @@
-// A link to a datanode of this process that may not be running yet: the master knows its nodes from the
-// catalog before they have started. Until then every call fails like one to a dead process.
+// A link to a datanode of this process that may not be running yet: the master knows its nodes from
+// the catalog before they have started. Until then every call fails like one to a dead process.
 
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { DatanodeLink, LookupBatch } from '../proto/ports.ts';

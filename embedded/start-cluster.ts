@@ -1,7 +1,7 @@
 // A whole cluster in one process: the same roles, joined by direct calls instead of gRPC.
 //
-// Ports are opened all the same, because clients are other processes; but heartbeats, orders, the front's
-// reads and copies between datanodes are function calls.
+// Ports are opened all the same, because clients are other processes; but heartbeats, orders, the
+// front's reads and copies between datanodes are function calls.
 
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -41,7 +41,10 @@ export interface ClusterPorts {
   readonly grpc: number;
 }
 
-/** Users, rights and what goes with them: `auth: 'on'` as --auth on, and the other flags of roles likewise. */
+/**
+ * Users, rights and what goes with them: `auth: 'on'` as --auth on, and the other flags of roles
+ * likewise.
+ */
 type AccessOptions = { readonly [Name in keyof AccessSettings]?: AccessSettings[Name] | undefined };
 
 export interface StartClusterOptions extends AccessOptions {
@@ -67,8 +70,8 @@ export interface StartClusterOptions extends AccessOptions {
   /** Makes all ports those of TLS; without it there is none. Needs `cert` and `key`. */
   readonly tls?: TlsSource | undefined;
   /**
-   * The file with the password of the user `admin`, with `auth: 'on'`; made with a random one if it is not
-   * there. Default: `admin-password` in the data folder of the master.
+   * The file with the password of the user `admin`, with `auth: 'on'`; made with a random one if it
+   * is not there. Default: `admin-password` in the data folder of the master.
    */
   readonly adminPasswordFile?: string | undefined;
   readonly log?: Logger;
@@ -196,7 +199,10 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     }
   }
 
-  /** The settings of access of all roles; the secret that processes show each other is made if none is given. */
+  /**
+   * The settings of access of all roles; the secret that processes show each other is made if none
+   * is given.
+   */
   #access(): AccessOptions {
     const { auditLog, auth, insecure, metricsOpen, metricsTokenFile } = this.#options;
     const { jwtAudience, jwtClaim, jwtIssuer, jwtJwks } = this.#options;

@@ -1,7 +1,7 @@
-// `stele load --dry-run`: a load without its effects. Every row is parsed and every shard is built, so
-// duplicates and conflicts are those of a load, and the gate is checked against the result
-// (gate-forecast.ts). Nothing is sent, and the work folder is removed at the end. What the cluster holds
-// already is passed in, as a TargetCluster.
+// `stele load --dry-run`: a load without its effects. Every row is parsed and every shard is built,
+// so duplicates and conflicts are those of a load, and the gate is checked against the result
+// (gate-forecast.ts). Nothing is sent, and the work folder is removed at the end. What the cluster
+// holds already is passed in, as a TargetCluster.
 
 import { randomBytes } from 'node:crypto';
 import { toSteleError } from '../base/errors.ts';
@@ -143,8 +143,8 @@ async function forecastOf(
 }
 
 /**
- * For an append: keys that the input lacks are looked up in the current version. Keys that cannot be looked
- * up are left out.
+ * For an append: keys that the input lacks are looked up in the current version. Keys that cannot
+ * be looked up are left out.
  */
 async function withCurrent(
   { log }: LoadJob,

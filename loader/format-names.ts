@@ -1,5 +1,5 @@
-// The formats of input by name, with what tells them: endings, and the bytes at the start of those that
-// have any. formats/formats.ts has what reads them.
+// The formats of input by name, with what tells them: endings, and the bytes at the start of those
+// that have any. formats/formats.ts has what reads them.
 
 interface FormatName {
   /** Without the dot, in lower case; the first is the usual one. */

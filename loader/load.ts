@@ -3,9 +3,9 @@
 //     inputs -> dialect -> BeginLoad -> [chunks -> runs] -> [shards -> segments -> owners] -> CommitLoad
 //                                        stage 1             stage 2                          stage 3
 //
-// Nothing is visible before the commit. A kill at any moment costs at most the chunks and shards that were
-// in progress; the same command resumes from there. The result depends on the input alone: not on the
-// number of workers, the chunk size, crashes or the order in which tasks ended.
+// Nothing is visible before the commit. A kill at any moment costs at most the chunks and shards
+// that were in progress; the same command resumes from there. The result depends on the input
+// alone: not on the number of workers, the chunk size, crashes or the order in which tasks ended.
 
 import { SteleError, toSteleError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
@@ -35,12 +35,18 @@ export interface LoadHooks extends JobHooks {
   readonly master?: LoadMaster;
   /** The header or metadata `authorization`, in place of that of `settings.user`. */
   readonly authorization?: (() => string) | undefined;
-  /** The trace that the load is a part of, by the fields of the W3C context. Default: the active span. */
+  /**
+   * The trace that the load is a part of, by the fields of the W3C context. Default: the active
+   * span.
+   */
   readonly partOf?: FieldReader;
 }
 
 const REASON_CHARACTERS_MAX = 500;
-/** The part of an estimate that counts: it comes from the first rows, and duplicates make shards smaller. */
+/**
+ * The part of an estimate that counts: it comes from the first rows, and duplicates make shards
+ * smaller.
+ */
 const SURE_SHARE = 0.5;
 /** After these errors the load is over; after others it may be resumed. */
 const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
@@ -53,8 +59,8 @@ const FINAL_CODES: ReadonlySet<ErrorCode> = new Set([
 ] as const);
 
 /**
- * Loads `settings.paths` into `settings.keyspace`. Rejects with a SteleError whose sentence says what
- * to do; the work folder then stays, and the same call resumes.
+ * Loads `settings.paths` into `settings.keyspace`. Rejects with a SteleError whose sentence says
+ * what to do; the work folder then stays, and the same call resumes.
  */
 export function runLoad(settings: LoadSettings, hooks: LoadHooks = {}): Promise<LoadSummary> {
   const attributes = { 'stele.keyspace': settings.keyspace, 'stele.mode': settings.mode };
@@ -109,7 +115,10 @@ async function finishPrepared(
   }
 }
 
-/** Refuses, before hours of parsing, what could not be built even if it spread evenly over the shards. */
+/**
+ * Refuses, before hours of parsing, what could not be built even if it spread evenly over the
+ * shards.
+ */
 function refuseHopeless({ plan, pool, prepared, settings, shardCount }: LoadJob): void {
   const { rowCost } = plan;
   const recordBytes = (prepared.bytesTotal * rowCost.recordFactor) / shardCount;

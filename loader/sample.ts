@@ -1,6 +1,6 @@
-// `stele load --sample N`: the first records as they would be stored. Reads only the beginning of the
-// input: INPUTS_MAX files, and SPOOLED_BYTES_MAX in all of what must be unpacked or comes from a stream.
-// Dialects are detected over all of these files together, as in a load.
+// `stele load --sample N`: the first records as they would be stored. Reads only the beginning of
+// the input: INPUTS_MAX files, and SPOOLED_BYTES_MAX in all of what must be unpacked or comes from
+// a stream. Dialects are detected over all of these files together, as in a load.
 
 import { keyspaceName } from '../base/ids.ts';
 import { cutIntoChunks, readChunk } from './formats/chunks.ts';
@@ -60,8 +60,8 @@ export async function runSample(
 }
 
 /**
- * The first `count` records of all inputs, in order. Spooled inputs end after `spoolBytesMax` bytes, so
- * their last row may be cut off.
+ * The first `count` records of all inputs, in order. Spooled inputs end after `spoolBytesMax`
+ * bytes, so their last row may be cut off.
  */
 export function readSample(
   inputs: readonly InputFile[],

@@ -1,5 +1,5 @@
-// A query node: answers reads like a master, and has no data, no catalog and no part in elections. A
-// load balancer may have any number of them.
+// A query node: answers reads like a master, and has no data, no catalog and no part in elections.
+// A load balancer may have any number of them.
 //
 // It takes the view from any master, and passes on to the masters what only the leader can answer.
 
@@ -31,7 +31,9 @@ interface QueryNode extends ProcessHandle {
   readonly ports: Ports;
 }
 
-/** Starts a query node. Resolves when all its ports are open. Throws PORT_IN_USE, INVALID_ARGUMENT. */
+/**
+ * Starts a query node. Resolves when all its ports are open. Throws PORT_IN_USE, INVALID_ARGUMENT.
+ */
 export function startQueryNode(
   settings: QuerySettings,
   { log, linkFactory }: QueryDependencies,

@@ -144,8 +144,8 @@ export interface ProcessHandle {
 
 /**
  * Opens a process by `open`, which pushes what is to be closed again. If it throws, everything is
- * closed. `name` is that of the process in its audit log. `lock` keeps others away and comes first. The settings that `open` gets have the limit of
- * connections that this process can hold.
+ * closed. `name` is that of the process in its audit log. `lock` keeps others away and comes first.
+ * The settings that `open` gets have the limit of connections that this process can hold.
  */
 export async function openProcess<Settings extends Omit<QuerySettings, 'master'>, Opened>(
   settings: Settings,

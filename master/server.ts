@@ -4,9 +4,9 @@
 //   start   lock -> ports free -> metadata -> epoch -> leader -> gRPC port -> front (HTTP, RESP) -> loop
 //   close   unready -> front -> gRPC -> leader -> metadata -> lock, within 10 seconds
 //
-// One of several masters (--metadata etcd) has no lock and no leader of its own at first: it opens its
-// ports, and stands for election (candidate/). When it closes, it hands the lead over before anything
-// else.
+// One of several masters (--metadata etcd) has no lock and no leader of its own at first: it opens
+// its ports, and stands for election (candidate/). When it closes, it hands the lead over before
+// anything else.
 
 import { hostAndPort } from '../base/address.ts';
 import { BackgroundTasks } from '../base/background.ts';
@@ -53,8 +53,8 @@ export interface Master extends ProcessHandle {
 
 /**
  * Starts a master. Resolves when all its ports are open, even if its epoch cannot be saved yet, or
- * another master leads. Throws LOCKED, CORRUPT, PORT_IN_USE and INVALID_ARGUMENT, and DISK_FULL at a
- * first start, with nothing left open.
+ * another master leads. Throws LOCKED, CORRUPT, PORT_IN_USE and INVALID_ARGUMENT, and DISK_FULL at
+ * a first start, with nothing left open.
  */
 export function startMaster(
   settings: MasterSettings,

@@ -1,8 +1,8 @@
-// Encodes each view once for all recipients: a view has tens of kilobytes in a large cluster, and changes
-// exactly when much else has to be done.
+// Encodes each view once for all recipients: a view has tens of kilobytes in a large cluster, and
+// changes exactly when much else has to be done.
 //
-// The fields of a protobuf message may be in any order, so a message with a view is its other fields,
-// encoded as usual, followed by the view's bytes.
+// The fields of a protobuf message may be in any order, so a message with a view is its other
+// fields, encoded as usual, followed by the view's bytes.
 
 import { makeGenericClientConstructor } from '@grpc/grpc-js';
 import { ClusterServiceService } from './gen/stele/v1/cluster.ts';
@@ -21,7 +21,9 @@ const VIEW_OF_APPLY = 2;
 
 const encoded = new WeakMap<ClusterView, Buffer>();
 
-/** The bytes of `view`, which must not change afterwards. They are shared and must not be modified. */
+/**
+ * The bytes of `view`, which must not change afterwards. They are shared and must not be modified.
+ */
 export function encodedView(view: ClusterView): Buffer {
   let bytes = encoded.get(view);
   if (bytes === undefined) {

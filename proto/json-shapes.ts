@@ -1,5 +1,5 @@
-// The JSON of every listing and operation, the same over HTTP, in `STELE ...` replies and with `-o json`:
-// snake_case names, digests in hex, states as words.
+// The JSON of every listing and operation, the same over HTTP, in `STELE ...` replies and with `-o
+// json`: snake_case names, digests in hex, states as words.
 
 import { isUtf8 } from 'node:buffer';
 import type {

@@ -1,5 +1,5 @@
-// The gate: what a new version must be like to go live. Pure. The master applies it at the commit, and a
-// dry run uses it to predict the outcome.
+// The gate: what a new version must be like to go live. Pure. The master applies it at the commit,
+// and a dry run uses it to predict the outcome.
 //
 //   --expect-rows 1000000±2%   records within 2% of a million
 //   --min-rows 1000            at least this many

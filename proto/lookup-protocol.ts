@@ -1,4 +1,5 @@
-// The lookup protocol: a connection to a datanode's HTTP port, which is upgraded with its first request.
+// The lookup protocol: a connection to a datanode's HTTP port, which is upgraded with its first
+// request.
 //
 //     master or client                                      datanode
 //       GET /v1/lookups   upgrade: stele-lookups
@@ -16,12 +17,13 @@
 //     key entry     index of the target u16 | length of the key u32 | key
 //     result entry  status u8 | length of the value u32 | value
 //
-// `length` counts what follows it. A reply covers `keys` consecutive keys of its request, from number
-// `first` on. A reply of no keys is a refusal, with Stele's code and a sentence as JSON in place of the
-// entries: the request is for another node (WRONG_NODE), or malformed; the connection is then closed.
+// `length` counts what follows it. A reply covers `keys` consecutive keys of its request, from
+// number `first` on. A reply of no keys is a refusal, with Stele's code and a sentence as JSON in
+// place of the entries: the request is for another node (WRONG_NODE), or malformed; the connection
+// is then closed.
 //
-// docs/lookup-protocol.md is normative. This is not a gRPC stream, because each message would cost both
-// sides several times as much (docs/decisions/0032-no-lookup-stream.md).
+// docs/lookup-protocol.md is normative. This is not a gRPC stream, because each message would cost
+// both sides several times as much (docs/decisions/0032-no-lookup-stream.md).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
 import {
@@ -71,8 +73,8 @@ export interface LookupRequestFrame {
 }
 
 /**
- * The answers to keys [first, first + count) of request `id`: entries, in `results` after a head that is
- * left free.
+ * The answers to keys [first, first + count) of request `id`: entries, in `results` after a head
+ * that is left free.
  */
 export interface LookupReply {
   readonly id: number;
@@ -83,7 +85,8 @@ export interface LookupReply {
 
 /**
  * The length of the frame at the start of the input, including its length field; undefined if it is
- * incomplete. Throws INVALID_ARGUMENT for a frame that is shorter than a head or longer than `bytesMax`.
+ * incomplete. Throws INVALID_ARGUMENT for a frame that is shorter than a head or longer than
+ * `bytesMax`.
  */
 export function frameBytes(input: InputBuffer, bytesMax: number): number | undefined {
   const available = input.end - input.at;
@@ -196,7 +199,10 @@ export class PackedWriter {
   #count = 0;
   #expectedBytes: number;
 
-  /** `expectedBytes` is the initial capacity, within limits; `headBytes` are left free before the entries. */
+  /**
+   * `expectedBytes` is the initial capacity, within limits; `headBytes` are left free before the
+   * entries.
+   */
   constructor(expectedBytes = 4096, headBytes = 0) {
     this.#expectedBytes = expectedBytes;
     this.#headBytes = headBytes;
@@ -272,7 +278,9 @@ function capacityFor(byteCount: number): number {
   return Math.max(CAPACITY_BYTES_MIN, Math.min(CAPACITY_BYTES_MAX, Math.ceil(byteCount)));
 }
 
-/** Calls `onKey(index, target, start, end)` for each entry of a request. Throws INVALID_ARGUMENT. */
+/**
+ * Calls `onKey(index, target, start, end)` for each entry of a request. Throws INVALID_ARGUMENT.
+ */
 export function readKeys(
   packed: Buffer,
   count: number,
@@ -291,7 +299,10 @@ export function readKeys(
   if (at !== packed.length) throw malformedEntry('key', count);
 }
 
-/** Calls `onResult(index, status, start, end)` for each entry in packed[from, to). Throws INVALID_ARGUMENT. */
+/**
+ * Calls `onResult(index, status, start, end)` for each entry in packed[from, to). Throws
+ * INVALID_ARGUMENT.
+ */
 export function readResults(
   packed: Buffer,
   from: number,

@@ -1,4 +1,5 @@
-// What has happened since an event: the step that a follower of the events repeats, over gRPC or HTTP.
+// What has happened since an event: the step that a follower of the events repeats, over gRPC or
+// HTTP.
 
 import type { Event, ListEventsRequest, ListEventsResponse } from './gen/stele/v1/cluster.ts';
 
@@ -18,13 +19,16 @@ export interface NextEvents {
   readonly after: number;
   /** Numbers that are no longer kept, so that their events were missed; 0 if there are none. */
   readonly missed: number;
-  /** The catalog is an older copy: its numbers go on from `after`, and some are given a second time. */
+  /**
+   * The catalog is an older copy: its numbers go on from `after`, and some are given a second time.
+   */
   readonly isOlderCopy: boolean;
 }
 
 /**
- * The events after number `after`, of one keyspace or of all (empty); waits up to `waitMs` for the first.
- * `after` 0: from the oldest that is kept. Throws what `list` throws; the same question can then be repeated.
+ * The events after number `after`, of one keyspace or of all (empty); waits up to `waitMs` for the
+ * first. `after` 0: from the oldest that is kept. Throws what `list` throws; the same question can
+ * then be repeated.
  */
 export async function nextEvents(
   list: (request: ListEventsRequest, signal?: AbortSignal) => Promise<ListEventsResponse>,

@@ -1,5 +1,5 @@
-// The operations of a cluster as one interface: the master implements it, and its gRPC service, its HTTP
-// routes and the RESP `STELE` command call it.
+// The operations of a cluster as one interface: the master implements it, and its gRPC service, its
+// HTTP routes and the RESP `STELE` command call it.
 
 import type {
   AccessList,
@@ -78,7 +78,10 @@ export interface ViewSource {
   subscribe(listener: (view: ClusterView) => void): () => void;
   /** False if there is a leader, and its views do not arrive. Absent: always true. */
   isCurrent?(): boolean;
-  /** Since when the leader's views do not arrive, in ISO 8601; undefined: they do. Absent: always undefined. */
+  /**
+   * Since when the leader's views do not arrive, in ISO 8601; undefined: they do. Absent: always
+   * undefined.
+   */
   silentSince?(): string | undefined;
 }
 
@@ -110,7 +113,10 @@ interface ClusterCalls {
   explain(request: ExplainRequest): Promise<ExplainResponse>;
   drainNode(nodeId: string): Promise<void>;
   resumeNode(nodeId: string): Promise<void>;
-  /** Resolves when the node has accepted the order; it is back once it serves under another incarnation. */
+  /**
+   * Resolves when the node has accepted the order; it is back once it serves under another
+   * incarnation.
+   */
   restartNode(nodeId: string): Promise<void>;
   /** `force` removes the node even if it may have the only copies of something. */
   removeNode(nodeId: string, force: boolean): Promise<void>;

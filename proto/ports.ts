@@ -1,8 +1,8 @@
 // The ports between roles, as interfaces over the messages of stele.v1.
 //
 // Each has two implementations: over the network between processes, and direct calls if master and
-// datanodes share one process. A caller cannot tell them apart: same messages, same errors (SteleError), a
-// deadline on every call.
+// datanodes share one process. A caller cannot tell them apart: same messages, same errors
+// (SteleError), a deadline on every call.
 
 import type { SteleError } from '../base/errors.ts';
 import type {
@@ -87,11 +87,14 @@ export interface LookupKey {
 
 /** The keys of one message to one datanode, and the receiver of the answers. */
 export interface LookupBatch {
-  /** At most LOOKUP_BATCH_KEYS_MAX; all but the last have fewer than LOOKUP_REPLY_SOFT_BYTES together. */
+  /**
+   * At most LOOKUP_BATCH_KEYS_MAX; all but the last have fewer than LOOKUP_REPLY_SOFT_BYTES
+   * together.
+   */
   readonly keys: readonly LookupKey[];
   /**
-   * Called with the answer to the next key, in the order of `keys`. `bytes` is shared with other answers
-   * and, with direct calls, with the segment itself: read [start, end) at once, or copy it.
+   * Called with the answer to the next key, in the order of `keys`. `bytes` is shared with other
+   * answers and, with direct calls, with the segment itself: read [start, end) at once, or copy it.
    */
   onAnswer(status: LookupStatus, bytes: Uint8Array, start: number, end: number): void;
   /** Called once if the remaining keys will not be answered. */
@@ -101,9 +104,9 @@ export interface LookupBatch {
 /** Reads from one datanode. */
 export interface LookupChannel {
   /**
-   * Sends a batch, which is answered or fails exactly once: possibly before this returns, and at the latest
-   * when the datanode has been silent for two seconds. The caller enforces its own deadlines and limits
-   * what is in flight.
+   * Sends a batch, which is answered or fails exactly once: possibly before this returns, and at
+   * the latest when the datanode has been silent for two seconds. The caller enforces its own
+   * deadlines and limits what is in flight.
    */
   send(batch: LookupBatch): void;
   /** Why a connection could not be made. Absent: unknown. */
@@ -127,7 +130,10 @@ export interface DatanodeLink extends DatanodeControl {
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse>;
   getHotKeys(request: GetHotKeysRequest, options: CallOptions): Promise<GetHotKeysResponse>;
   countReads(request: CountReadsRequest, options: CallOptions): Promise<CountReadsResponse>;
-  /** Resolves when `into` has the bytes of a segment. Rejects with CORRUPT if the segment has another size. */
+  /**
+   * Resolves when `into` has the bytes of a segment. Rejects with CORRUPT if the segment has
+   * another size.
+   */
   fetchSegment(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void>;
   /** Whether lookups would be sent at once; if not, a connection is being made. Absent: always. */
   isConnected?(): boolean;

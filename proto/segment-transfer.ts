@@ -1,5 +1,5 @@
-// The segment protocol, for segments sent to a datanode or fetched from one: a connection to its HTTP port,
-// which is upgraded with its first request.
+// The segment protocol, for segments sent to a datanode or fetched from one: a connection to its
+// HTTP port, which is upgraded with its first request.
 //
 //     loader or datanode                                    datanode
 //       GET /v1/segments    upgrade: stele-segments    ->
@@ -14,13 +14,14 @@
 //                                                      <-   sending: number of bytes
 //                                                      <-   the bytes
 //
-// Announcement, wish and answers are frames: a length (u32, little-endian) and that many bytes of JSON. A
-// datanode that already has the announced segment answers `stored` at once and gets no bytes. A refusal
-// (another node or incarnation is meant, no space, damaged bytes, not held) has Stele's code, before or
-// after the bytes; the connection remains usable. A peer that sends anything unexpected is disconnected.
+// Announcement, wish and answers are frames: a length (u32, little-endian) and that many bytes of
+// JSON. A datanode that already has the announced segment answers `stored` at once and gets no
+// bytes. A refusal (another node or incarnation is meant, no space, damaged bytes, not held) has
+// Stele's code, before or after the bytes; the connection remains usable. A peer that sends
+// anything unexpected is disconnected.
 //
-// Neither gRPC nor a request per segment is used: both copy bulk bytes several times and leave the copies
-// to the garbage collector of a process that has readers to answer
+// Neither gRPC nor a request per segment is used: both copy bulk bytes several times and leave the
+// copies to the garbage collector of a process that has readers to answer
 // (docs/decisions/0007-segment-connections.md).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
@@ -95,8 +96,9 @@ export class FrameReader {
   }
 
   /**
-   * Notes that `byteCount` bytes were written to `room`. Returns the content once the frame is complete,
-   * and is then empty. Throws INVALID_ARGUMENT for a malformed frame, and for bytes after it.
+   * Notes that `byteCount` bytes were written to `room`. Returns the content once the frame is
+   * complete, and is then empty. Throws INVALID_ARGUMENT for a malformed frame, and for bytes after
+   * it.
    */
   filled(byteCount: number): Record<string, unknown> | undefined {
     this.#received += byteCount;

@@ -12,7 +12,10 @@ export function healthWord(status: HealthStatus): string {
   return status === HealthStatus.RED ? 'red' : 'unknown';
 }
 
-/** Whether two views are of the same start of the same master, so that their revisions can be compared. */
+/**
+ * Whether two views are of the same start of the same master, so that their revisions can be
+ * compared.
+ */
 export function isSameTerm(
   left: Pick<ClusterView, 'epoch' | 'term'>,
   right: Pick<ClusterView, 'epoch' | 'term'>,
@@ -78,8 +81,8 @@ export function countShards(bits: Uint8Array | undefined): number {
 }
 
 /**
- * Identifies what reads of a keyspace are answered from, as a text that changes with it; empty if there is
- * nothing.
+ * Identifies what reads of a keyspace are answered from, as a text that changes with it; empty if
+ * there is nothing.
  */
 export function datasetName(keyspace: KeyspaceView | undefined): string {
   if (keyspace === undefined) return '';

@@ -45,7 +45,9 @@ export function virtualNodeCount(perWeight: number, weight: number, shardCount: 
   return Math.min(shardCount, Math.round(perWeight * weight));
 }
 
-/** The `count` virtual nodes of the node named `id` on a ring of `shardCount` (a power of two) arcs. */
+/**
+ * The `count` virtual nodes of the node named `id` on a ring of `shardCount` (a power of two) arcs.
+ */
 export function virtualNodesOf(id: string, shardCount: number, count = shardCount): VirtualNodes {
   const low = hashText(id, 0x5bd1e995);
   const high = hashText(id, 0x27d4eb2f);

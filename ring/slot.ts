@@ -1,5 +1,6 @@
 // Key -> slot: the CRC16 (XMODEM: polynomial 0x1021, initial value 0, no reflection) of the key,
-// modulo 16384, exactly as Redis Cluster does it (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
+// modulo 16384, exactly as Redis Cluster does it
+// (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
 //
 // Hash tags: if the key has a `{`, and a `}` somewhere after that first `{`, and at least one byte
 // between the two, then only those bytes are hashed, so that a user can put related keys together.
@@ -76,7 +77,9 @@ function slotOfTaggedKey(bytes: Uint8Array, start: number, end: number): number 
   return crc16(bytes, start, end) & SLOT_MASK;
 }
 
-/** The slot of a key given as text (its UTF-8 bytes). For commands and messages, not for hot loops. */
+/**
+ * The slot of a key given as text (its UTF-8 bytes). For commands and messages, not for hot loops.
+ */
 export function slotOfText(text: string): number {
   const bytes = Buffer.from(text, 'utf8');
   return slotOfKey(bytes, 0, bytes.length);

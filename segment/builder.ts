@@ -37,7 +37,9 @@ export interface BuildInput {
   readonly crcBlockBytes?: number | undefined;
   /** Memory to build in; its content is overwritten. Ignored if it is too small. */
   readonly memory?: SharedArrayBuffer | undefined;
-  /** Called after every few hundred microseconds of work; may sleep, to leave the CPU to readers. */
+  /**
+   * Called after every few hundred microseconds of work; may sleep, to leave the CPU to readers.
+   */
   readonly throttle?: (() => void) | undefined;
 }
 

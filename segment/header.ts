@@ -286,7 +286,9 @@ function parseHeader(bytes: Buffer): SegmentHeader {
   };
 }
 
-/** Finds a writer's mistake, wrong numbers with a correct checksum, before anything else is read. */
+/**
+ * Finds a writer's mistake, wrong numbers with a correct checksum, before anything else is read.
+ */
 function checkHeader(bytes: Buffer, header: SegmentHeader): void {
   const { buckets, crcBlockBytes, overflowLines, recordsBytes } = header;
   const placed = placeSections(buckets, overflowLines, recordsBytes, crcBlockBytes);

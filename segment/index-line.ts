@@ -99,7 +99,9 @@ function writeLine(
   }
 }
 
-/** The number of records, of `[from, to)` of one bucket, that fit in a line beginning with `from`. */
+/**
+ * The number of records, of `[from, to)` of one bucket, that fit in a line beginning with `from`.
+ */
 function lineEntries(offsets: Uint32Array, from: number, to: number): number {
   const most = Math.min(to - from, LINE_ENTRIES_MAX);
   const limit = (offsets[from] as number) + SPAN_MAX;

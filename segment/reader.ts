@@ -214,7 +214,9 @@ export function boundsOf(segment: Segment, offset: number, into: RecordBounds): 
   throw corruptAt('there is no record at offset %d', offset);
 }
 
-/** The bounds of the record at `offset`. Returns one object per thread, valid until the next call. */
+/**
+ * The bounds of the record at `offset`. Returns one object per thread, valid until the next call.
+ */
 export function recordBounds(segment: Segment, offset: number): RecordBounds {
   decodeAt(segment, offset);
   return bounds;
@@ -279,8 +281,8 @@ export function recordsOfBucket(segment: Segment, bucket: number, out: number[])
 
 /**
  * The offset of the first record of h1's bucket, or of the first record after an empty bucket;
- * `recordsEnd` if there is none. All records whose first hash lane is h1 or greater start at or after this
- * offset; at most one bucket of smaller hashes precedes them. Throws CORRUPT.
+ * `recordsEnd` if there is none. All records whose first hash lane is h1 or greater start at or
+ * after this offset; at most one bucket of smaller hashes precedes them. Throws CORRUPT.
  */
 export function firstRecordNear(segment: Segment, h1: number): number {
   const { lines, recordsEnd, recordsStart } = segment;

@@ -34,7 +34,9 @@ export interface Conflict {
 /** The result of `deduplicate`. `conflicts` has the CONFLICTS_LISTED_MAX earliest ones. */
 export interface Deduplication {
   readonly duplicates: number;
-  /** The part of `duplicates` that had another value than the record of their key ('first', 'last'). */
+  /**
+   * The part of `duplicates` that had another value than the record of their key ('first', 'last').
+   */
   readonly overruled: number;
   readonly conflictCount: number;
   readonly conflicts: Conflict[];
@@ -198,7 +200,9 @@ function sortBucket(table: RecordTable, from: number, to: number): void {
   }
 }
 
-/** Negative, 0 (the same key) or positive, by (h1, h2, key bytes), the hashes as unsigned numbers. */
+/**
+ * Negative, 0 (the same key) or positive, by (h1, h2, key bytes), the hashes as unsigned numbers.
+ */
 function compareRecords(table: RecordTable, i: number, j: number): number {
   const a1 = table.h1[i] as number;
   const b1 = table.h1[j] as number;

@@ -15,7 +15,9 @@
 
 import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from '../base/limits.ts';
 
-/** The bounds of the parts of one record. Allocated once by the caller, filled by `decodeRecord`. */
+/**
+ * The bounds of the parts of one record. Allocated once by the caller, filled by `decodeRecord`.
+ */
 export interface RecordBounds {
   keyStart: number;
   /** Also the end of the key. */

@@ -1,4 +1,5 @@
-// How a program that only connects appears, by its settings: TLS, and a user with a password, or a token.
+// How a program that only connects appears, by its settings: TLS, and a user with a password, or a
+// token.
 
 import { readFileSync } from 'node:fs';
 import { DEFAULT_USER, basicAuthorization } from '../access/basic.ts';
@@ -50,7 +51,10 @@ export function credentialsOf({
   return { user, password: readPassword(passwordFile) };
 }
 
-/** The login that the settings name over the Redis protocol, where a token is a password without a name. */
+/**
+ * The login that the settings name over the Redis protocol, where a token is a password without a
+ * name.
+ */
 export function respLoginOf(settings: UserSettings): Login | undefined {
   const found = credentialsOf(settings);
   if (found === undefined || !('token' in found)) return found;

@@ -1,10 +1,11 @@
-// The door of a gRPC server with --auth on: who calls, and whether the method and the keyspace are allowed.
+// The door of a gRPC server with --auth on: who calls, and whether the method and the keyspace are
+// allowed.
 //
 //   metadata    the caller is identified; what the method asks of any caller is checked
 //   message     the right on the keyspace that the request names is checked
 //
-// A handler sees calls that are allowed, and no others. A user cannot pretend to pass on a call of somebody
-// else: only processes of the cluster can.
+// A handler sees calls that are allowed, and no others. A user cannot pretend to pass on a call of
+// somebody else: only processes of the cluster can.
 
 import assert from 'node:assert/strict';
 import { Metadata, ServerInterceptingCall, ServerListenerBuilder } from '@grpc/grpc-js';
@@ -80,8 +81,8 @@ export function accessInterceptor(access: Access, door: GrpcDoor): ServerInterce
       .withOnReceiveMessage((message, pass) => {
         const caller = subject;
         assert(asked === 'open' || caller !== undefined, 'a message comes after the metadata');
-        // Processes of the cluster have checked whom they act for, and may not lead: asking the leader about
-        // their loads could go round in circles.
+        // Processes of the cluster have checked whom they act for, and may not lead: asking the
+        // leader about their loads could go round in circles.
         if (caller === undefined || caller.isCluster) return pass(message);
         const note = (keyspace: string): void => {
           if (about !== undefined) keyspaces.set(about, keyspace);
@@ -117,8 +118,9 @@ async function requireMessage(
 }
 
 /**
- * Throws unless a request is about the caller itself, or the caller has the right. A token makes no further
- * ones, which could be valid for longer than itself, and would stay when it is revoked; it may revoke itself.
+ * Throws unless a request is about the caller itself, or the caller has the right. A token makes no
+ * further ones, which could be valid for longer than itself, and would stay when it is revoked; it
+ * may revoke itself.
  */
 function requireOwn(
   { access }: GrpcDoor,

@@ -1,7 +1,8 @@
-// The audit log of a gRPC server: one line for each change and each refused call, when its status is sent.
+// The audit log of a gRPC server: one line for each change and each refused call, when its status
+// is sent.
 //
-// It sees what the door (grpc-access.ts) sees of a call, and what becomes of it. A change that a process of
-// the cluster passes on is not noted again: it was, where it came in.
+// It sees what the door (grpc-access.ts) sees of a call, and what becomes of it. A change that a
+// process of the cluster passes on is not noted again: it was, where it came in.
 
 import { Metadata, ServerInterceptingCall, ServerListenerBuilder } from '@grpc/grpc-js';
 import type { ServerInterceptor } from '@grpc/grpc-js';

@@ -38,8 +38,8 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
-  // A process that was moved keeps its name and gets another address. With the default of 30 s, a name that
-  // was resolved a moment too early would lead nowhere for so long.
+  // A process that was moved keeps its name and gets another address. With the default of 30 s, a
+  // name that was resolved a moment too early would lead nowhere for so long.
   'grpc.dns_min_time_between_resolutions_ms': RECONNECT_MS_MAX,
   'grpc.max_receive_message_length': GRPC_MESSAGE_BYTES_MAX,
   'grpc.max_send_message_length': GRPC_MESSAGE_BYTES_MAX,
@@ -121,7 +121,10 @@ export type UnaryMethod<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
-/** Metadata key for what the caller shows: a user and its password, a token, or the secret of the cluster. */
+/**
+ * Metadata key for what the caller shows: a user and its password, a token, or the secret of the
+ * cluster.
+ */
 export const AUTHORIZATION_KEY = 'authorization';
 
 /** Metadata key for the caller, `user@host`. It records who did what and is not verified. */

@@ -151,9 +151,10 @@ class Connector implements SecureConnector {
 }
 
 /**
- * Makes the TLS handshake with a peer whose certificate must have the name `host`. The socket is destroyed after
- * `dialMs` without an end of it. (grpc-js sends an IP address as the server's name, which Node.js
- * warns of, and waits for ever for a handshake whose socket was closed without an error.)
+ * Makes the TLS handshake with a peer whose certificate must have the name `host`. The socket is
+ * destroyed after `dialMs` without an end of it. (grpc-js sends an IP address as the server's name,
+ * which Node.js warns of, and waits for ever for a handshake whose socket was closed without an
+ * error.)
  */
 function secured(socket: Socket, { host, tls }: Secure, dialMs: number): Promise<Connected> {
   return new Promise((resolve, reject) => {

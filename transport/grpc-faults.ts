@@ -1,5 +1,5 @@
-// Calls that fail by a defect of ours, in the log of the server: with the stack, and with a request id that
-// the caller is sent as well (and which the audit log has, if the call is in it).
+// Calls that fail by a defect of ours, in the log of the server: with the stack, and with a request
+// id that the caller is sent as well (and which the audit log has, if the call is in it).
 
 import type {
   ServiceDefinition,

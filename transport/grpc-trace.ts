@@ -3,7 +3,8 @@
 //   client   a call that is made in a span is a part of it, and tells the server so
 //   server   a call that comes with a context goes on with it; a Lookup without one begins a trace
 //
-// Heartbeats and reports of progress come every second for as long as something runs, and have no spans.
+// Heartbeats and reports of progress come every second for as long as something runs, and have no
+// spans.
 
 import {
   InterceptingCall,

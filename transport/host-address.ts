@@ -12,9 +12,9 @@ const SOME_PORT = 9;
 
 /**
  * The host that a process listening on `listenHost` announces to others. For a wildcard address, it
- * is the local address of the route to the first of `peers` (`HOST:PORT`, or a list with commas) that
- * can be resolved; if none can be yet, the only address there is. Throws INVALID_ARGUMENT if there
- * are several.
+ * is the local address of the route to the first of `peers` (`HOST:PORT`, or a list with commas)
+ * that can be resolved; if none can be yet, the only address there is. Throws INVALID_ARGUMENT if
+ * there are several.
  */
 export async function announcedAddress(listenHost: string, peers: string): Promise<string> {
   if (!isWildcard(listenHost)) return listenHost;

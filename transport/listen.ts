@@ -50,8 +50,8 @@ function secured(
 }
 
 /**
- * Starts a fastify app on the port; with `tls`, one that was made with its `httpOptions`. Returns the
- * port. Throws PORT_IN_USE or IO.
+ * Starts a fastify app on the port; with `tls`, one that was made with its `httpOptions`. Returns
+ * the port. Throws PORT_IN_USE or IO.
  */
 export async function listenHttp(
   app: {

@@ -1,14 +1,14 @@
 // Unary calls to a cluster that may have several masters: the one place that chooses among them.
 //
-// Every master takes every call, and passes on what only the leader can do, so that one living master is
-// enough. A channel keeps to the master that answers, and leaves it when
+// Every master takes every call, and passes on what only the leader can do, so that one living
+// master is enough. A channel keeps to the master that answers, and leaves it when
 //
 //   the connection is lost, or the deadline of a call passes      the next call goes to another master
 //   it answers UNAVAILABLE (it knows no leader, for example)      likewise
 //
-// A failed call is repeated with the others, each once and within the call's deadline, if it certainly
-// was not carried out (there was no connection), or if it may be carried out twice. With one address
-// there is no choice: nothing is repeated, and grpc-js reconnects.
+// A failed call is repeated with the others, each once and within the call's deadline, if it
+// certainly was not carried out (there was no connection), or if it may be carried out twice. With
+// one address there is no choice: nothing is repeated, and grpc-js reconnects.
 
 import type { ChannelCredentials, ChannelOptions, Client } from '@grpc/grpc-js';
 import { addressList } from '../base/address.ts';
@@ -92,8 +92,9 @@ export class MasterChannel<Of extends Client> {
   }
 
   /**
-   * Makes one unary call. Rejects with the master's own error, or with UNAVAILABLE, DEADLINE_EXCEEDED or
-   * CANCELLED. If no master could be used, the error names every address with its reason.
+   * Makes one unary call. Rejects with the master's own error, or with UNAVAILABLE,
+   * DEADLINE_EXCEEDED or CANCELLED. If no master could be used, the error names every address with
+   * its reason.
    */
   async call<Request, Response>(
     methodOf: (client: Of) => UnaryMethod<Request, Response>,
@@ -187,7 +188,9 @@ export class MasterChannel<Of extends Client> {
     return link;
   }
 
-  /** Returns `error` if the call goes on to another master; otherwise throws what the caller gets. */
+  /**
+   * Returns `error` if the call goes on to another master; otherwise throws what the caller gets.
+   */
   #passedOn(link: MasterLink<Of>, error: SteleError, options: MasterCallOptions): SteleError {
     const { isOnly, target, address } = link.to;
     if (this.#isClosed || options.signal?.aborted === true) throw error;

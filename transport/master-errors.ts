@@ -51,7 +51,10 @@ function unreachedText(why: string, address: string, reached: boolean): string {
  */
 export type MasterFailure = 'not sent' | 'lost' | 'late' | 'refused' | 'answered';
 
-/** Errors of gRPC itself for a call that was sent: a server that closes resets its calls, for example. */
+/**
+ * Errors of gRPC itself for a call that was sent: a server that closes resets its calls, for
+ * example.
+ */
 const LOST: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'CANCELLED', 'INTERNAL'] as const);
 /** Texts of grpc-js for calls that it gave to no connection, or whose stream the server refused. */
 const NOT_SENT = /^(?:No connection established|Name resolution failed|Stream refused by server)/;

@@ -5,8 +5,8 @@
 //                  |-- b:8400 --> refused
 //                              |-- c:8400 ---> ready: chosen, and the others are closed
 //
-// A master that refuses is followed by the next one at once. A master that accepts the connection and is
-// silent (a stopped process) is not ready, as grpc-js waits for the first frame of the peer.
+// A master that refuses is followed by the next one at once. A master that accepts the connection
+// and is silent (a stopped process) is not ready, as grpc-js waits for the first frame of the peer.
 
 import { connectivityState } from '@grpc/grpc-js';
 import type { Client } from '@grpc/grpc-js';

@@ -24,7 +24,9 @@ export type LookUp = (host: string) => Promise<string[]>;
 const systemLookUp: LookUp = async (host) =>
   (await lookup(host, { all: true })).map(({ address }) => address);
 
-/** Resolves HOST:PORT `addresses`. Never rejects; a name that does not resolve is its own target. */
+/**
+ * Resolves HOST:PORT `addresses`. Never rejects; a name that does not resolve is its own target.
+ */
 export async function masterTargets(
   addresses: readonly string[],
   random: () => number = Math.random,

@@ -24,8 +24,8 @@ export type RoleIdentity = DialIdentity &
   };
 
 /**
- * Of the process `name`. Throws INVALID_ARGUMENT for files that cannot be used, settings that do not go
- * together, and a process that would let everybody in from other machines unasked.
+ * Of the process `name`. Throws INVALID_ARGUMENT for files that cannot be used, settings that do
+ * not go together, and a process that would let everybody in from other machines unasked.
  */
 export function roleIdentity(
   settings: TlsSettings & AccessSettings & { readonly host: string },

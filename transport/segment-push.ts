@@ -1,8 +1,8 @@
 // Connections over which segments are pushed to one datanode (proto/segment-transfer.ts has the
 // protocol, segment-fetch.ts the other direction).
 //
-// A connection fails when no byte moves for IDLE_MS_MAX, or when a request that costs the node nothing
-// has no answer after ANSWER_MS_MAX. A failed connection is not used again.
+// A connection fails when no byte moves for IDLE_MS_MAX, or when a request that costs the node
+// nothing has no answer after ANSWER_MS_MAX. A failed connection is not used again.
 
 import { request } from 'node:http';
 import { request as requestTls } from 'node:https';

@@ -4,10 +4,11 @@
 //     readInto         directly to the destination of the bytes
 //
 // net.Socket does this if constructed with `onread`, but a server constructs its sockets without
-// it. So a fresh socket takes over the handle of the accepted one. A socket with TLS is more than its
-// handle, so it stays, and gets what the constructor would have given it. `onread` is documented; these
-// two and the field with a server's open connections are not, and all stay in this file. If Node.js
-// differs from what is expected, the accepted socket is used as it is, with a Buffer per read.
+// it. So a fresh socket takes over the handle of the accepted one. A socket with TLS is more than
+// its handle, so it stays, and gets what the constructor would have given it. `onread` is
+// documented; these two and the field with a server's open connections are not, and all stay in
+// this file. If Node.js differs from what is expected, the accepted socket is used as it is, with a
+// Buffer per read.
 
 import { Socket } from 'node:net';
 import type { OnReadOpts } from 'node:net';

@@ -33,8 +33,8 @@ export interface Upgrade {
   /** Maximum number of connections; further ones are refused with 503. */
   readonly connectionsMax: number;
   /**
-   * Serves `socket` from after the 101 until it closes, then calls `onClose`. `peer` is who sent the
-   * request.
+   * Serves `socket` from after the 101 until it closes, then calls `onClose`. `peer` is who sent
+   * the request.
    */
   open(
     socket: Socket,

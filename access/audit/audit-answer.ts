@@ -8,7 +8,10 @@ import type { Audit } from './audit.ts';
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1_000;
 
-/** The entries that a query (`limit`, `user`, `keyspace`) asks for, as JSON. Throws INVALID_ARGUMENT. */
+/**
+ * The entries that a query (`limit`, `user`, `keyspace`) asks for, as JSON. Throws
+ * INVALID_ARGUMENT.
+ */
 export function auditAnswer(audit: Audit | undefined, query: unknown): object {
   const { keyspace = '', limit, user = '' } = query as Readonly<Record<string, unknown>>;
   const wanted = { limit: limitOf(limit), user: String(user), keyspace: String(keyspace) };

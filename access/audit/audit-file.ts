@@ -2,8 +2,9 @@
 //
 //   write -> queue (bounded) -> one append at a time -> FILE
 //
-// Lines come out complete and in order. If an append fails, its lines are lost and counted, the file is
-// opened again for the next one, and the first line that can be written says how many were lost.
+// Lines come out complete and in order. If an append fails, its lines are lost and counted, the
+// file is opened again for the next one, and the first line that can be written says how many were
+// lost.
 
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';

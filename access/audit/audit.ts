@@ -3,8 +3,9 @@
 //     door --note--> [repeats] --> the last 1,000 in memory
 //                                  a file or stderr, one JSON object a line
 //
-// A change that was made passes at once; what was refused or failed, once and then with a count (repeats.ts).
-// Nothing here throws or waits: a file that cannot be written costs lines, which are counted.
+// A change that was made passes at once; what was refused or failed, once and then with a count
+// (repeats.ts). Nothing here throws or waits: a file that cannot be written costs lines, which are
+// counted.
 
 import { systemTime, wallClockIso } from '../../base/clock.ts';
 import type { Cancel, Time } from '../../base/clock.ts';

@@ -4,9 +4,9 @@
 //   the same one again                  is counted; the count passes when its window ends
 //   too many that differ                are counted together
 //
-// A window is a second at first, and twice as long after each that had repetitions, a minute at most. So a
-// program that tries again and again passes once a minute, and any number of attackers some ten times a
-// second.
+// A window is a second at first, and twice as long after each that had repetitions, a minute at
+// most. So a program that tries again and again passes once a minute, and any number of attackers
+// some ten times a second.
 
 import { TokenBucket } from '../../base/token-bucket.ts';
 
@@ -43,7 +43,9 @@ export class Repeats<Item> {
     return this.#windows.size > 0 || this.#others > 0;
   }
 
-  /** Whether `item` passes at once; otherwise it is counted. Items with the same `key` are the same. */
+  /**
+   * Whether `item` passes at once; otherwise it is counted. Items with the same `key` are the same.
+   */
   passes(key: string, item: Item, nowMs: number): boolean {
     const window = this.#windows.get(key);
     if (window !== undefined) {

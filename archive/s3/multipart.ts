@@ -2,8 +2,8 @@
 //
 //     POST ?uploads -> id      PUT ?partNumber=n&uploadId=id, several at a time      POST ?uploadId=id
 //
-// An upload that fails is aborted, so that nothing is left to pay for. What a killed process left is aborted
-// by the first upload of another one, once it is a day old.
+// An upload that fails is aborted, so that nothing is left to pay for. What a killed process left
+// is aborted by the first upload of another one, once it is a day old.
 
 import { SteleError } from '../../base/errors.ts';
 import type { ObjectBody, StoreCallOptions } from '../object-store.ts';
@@ -113,7 +113,8 @@ async function complete(
   const code = textIn(result, 'Code') ?? '';
   if (status === 412 || code === 'PreconditionFailed') return { end: 'taken', isRepeated };
   if (status === 409 || code === 'ConditionalRequestConflict') return { end: 'raced', isRepeated };
-  // The upload is gone: completed by an attempt whose answer was lost, or aborted by another process.
+  // The upload is gone: completed by an attempt whose answer was lost, or aborted by another
+  // process.
   if (status === 404) return { end: isRepeated ? 'taken' : 'raced', isRepeated };
   if (code !== '') return { end: 'raced', isRepeated };
   return { end: 'done', isRepeated };
@@ -125,7 +126,10 @@ async function abortUpload(client: S3Client, name: string, uploadId: string): Pr
   await client.text({ method: 'DELETE', right, name, query: { uploadId }, accepts: [404] });
 }
 
-/** Aborts the uploads below `prefix` (a key) that are a day old. Does nothing if that is not allowed. */
+/**
+ * Aborts the uploads below `prefix` (a key) that are a day old. Does nothing if that is not
+ * allowed.
+ */
 export async function abortLeftovers(
   client: S3Client,
   prefix: string,

@@ -1,9 +1,9 @@
-// An ObjectStore in a bucket of S3 or of a store that speaks its protocol. The entry of archive/s3/, loaded
-// only for s3:// URLs (open-store.ts).
+// An ObjectStore in a bucket of S3 or of a store that speaks its protocol. The entry of
+// archive/s3/, loaded only for s3:// URLs (open-store.ts).
 //
-// An upload whose answer was lost may have been carried out. Content-named objects are simply written
-// again. With `ifAbsent` the repeated request finds the name taken, perhaps by itself, so the object is
-// read back and compared.
+// An upload whose answer was lost may have been carried out. Content-named objects are simply
+// written again. With `ifAbsent` the repeated request finds the name taken, perhaps by itself, so
+// the object is read back and compared.
 
 import { createHash } from 'node:crypto';
 import { sleep } from '../../base/clock.ts';
@@ -120,7 +120,8 @@ export class S3Store implements ObjectStore {
         await this.#client.send(request, (answer, timer) => reading.take(answer, timer), options);
         return;
       } catch (thrown) {
-        // Each call makes several attempts, so only one that brought some bytes is followed by another.
+        // Each call makes several attempts, so only one that brought some bytes is followed by
+        // another.
         const mayPass = thrown instanceof SteleError && thrown.retryable;
         if (!mayPass || reading.done === doneBefore) throw thrown;
       }
@@ -141,7 +142,8 @@ export class S3Store implements ObjectStore {
         modifiedMs: Date.parse(headers.get('last-modified') ?? '') || 0,
       };
     }
-    // The answer to a HEAD does not say what is wrong. A listing does, and finds the object as well.
+    // The answer to a HEAD does not say what is wrong. A listing does, and finds the object as
+    // well.
     for await (const found of this.list(name, options))
       return found.name === name ? found : undefined;
     return undefined;

@@ -1,5 +1,5 @@
-// The XML of S3's answers: a few elements with text in them, without attributes that matter. The elements
-// of one name never contain one another, so a parser is not needed.
+// The XML of S3's answers: a few elements with text in them, without attributes that matter. The
+// elements of one name never contain one another, so a parser is not needed.
 
 const ENTITIES: Readonly<Record<string, string>> = {
   amp: '&',

@@ -48,8 +48,8 @@ export async function writeNewFile(
 }
 
 /**
- * Like `writeNewFile`, but blocking, for worker threads. Calls `yieldIfDue`, if given, between small
- * writes.
+ * Like `writeNewFile`, but blocking, for worker threads. Calls `yieldIfDue`, if given, between
+ * small writes.
  */
 export function writeFileSynced(path: string, bytes: Uint8Array, yieldIfDue?: () => void): void {
   const pieceBytes = yieldIfDue === undefined ? WRITE_BYTES : SMALL_WRITE_BYTES;

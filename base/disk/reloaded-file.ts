@@ -1,8 +1,8 @@
 // A small file that may be replaced while the process runs, such as one with secrets or keys.
 //
-// It is read again when its content is asked for, at most once a second: nothing watches it, so nothing has to
-// be closed. What cannot be used is reported at the second look (at the first, somebody may be writing), and
-// the content before stays.
+// It is read again when its content is asked for, at most once a second: nothing watches it, so
+// nothing has to be closed. What cannot be used is reported at the second look (at the first,
+// somebody may be writing), and the content before stays.
 
 import { readFileSync } from 'node:fs';
 import { monotonicNowMs } from '../clock.ts';

@@ -11,8 +11,8 @@ import { MessageChannel } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 
 /**
- * Smaller buffers are not worth a message. A slice of Node's pool cannot be transferred; the pool is 8 KiB, and
- * 64 KiB from Node.js 24.
+ * Smaller buffers are not worth a message. A slice of Node's pool cannot be transferred; the pool
+ * is 8 KiB, and 64 KiB from Node.js 24.
  */
 const BYTES_MIN = Math.max(64 * 1024, Buffer.poolSize + 1);
 const SOON_MS = 500;

@@ -59,7 +59,10 @@ export class LatencyHistogram {
     }
   }
 
-  /** Number of samples up to `boundMs`, which should be one of `exportedBoundsMs` or `coarseBoundsMs`. */
+  /**
+   * Number of samples up to `boundMs`, which should be one of `exportedBoundsMs` or
+   * `coarseBoundsMs`.
+   */
   countUpTo(boundMs: number): number {
     let count = 0;
     for (let index = 0; index < BUCKET_COUNT; index++) {
@@ -80,8 +83,8 @@ export class LatencyHistogram {
 }
 
 /**
- * The upper bound of the bucket below which `quantile` (0 .. 1) of the samples in `counts` lie; 0 without
- * samples. `total` is the sum of `counts`, for callers that know it.
+ * The upper bound of the bucket below which `quantile` (0 .. 1) of the samples in `counts` lie; 0
+ * without samples. `total` is the sum of `counts`, for callers that know it.
  */
 export function latencyQuantileMs(
   counts: ArrayLike<number>,

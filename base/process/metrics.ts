@@ -1,7 +1,7 @@
 // The metrics of one process, the same way for every role (docs/metrics.md lists them all).
 //
-// Hot paths only add to plain numbers, which are read at each scrape. A scrape blocks readers for as
-// long as it takes, so nothing of it may depend on the number of connections, and its text is
+// Hot paths only add to plain numbers, which are read at each scrape. A scrape blocks readers for
+// as long as it takes, so nothing of it may depend on the number of connections, and its text is
 // written at once (docs/decisions/0053-metrics.md). Names follow Prometheus' conventions: a metric
 // whose name ends with `_total` is a counter, every other one a gauge.
 

@@ -1,8 +1,8 @@
 // How long Node.js keeps this process from its work: the delay of the event loop, and the pauses of
 // the garbage collector. All counts only grow, so any number of collectors may read them.
 //
-// The delay is that of a timer that is due every 20 ms, which is what an arriving request would have
-// waited at that moment.
+// The delay is that of a timer that is due every 20 ms, which is what an arriving request would
+// have waited at that moment.
 
 import { PerformanceObserver, constants } from 'node:perf_hooks';
 import { monotonicNowMs } from '../clock.ts';

@@ -1,8 +1,8 @@
 // Spans of OpenTelemetry, through its API package: the one file that knows it.
 //
-// Tracing is on if an SDK has registered itself in this process before `openTracing`, usually by a file that
-// `node --import` loads (docs/tracing.md). Otherwise nothing is loaded, `beginSpan` returns undefined, and every
-// caller goes the way without spans.
+// Tracing is on if an SDK has registered itself in this process before `openTracing`, usually by a
+// file that `node --import` loads (docs/tracing.md). Otherwise nothing is loaded, `beginSpan`
+// returns undefined, and every caller goes the way without spans.
 
 import type { Context, Span, TextMapGetter } from '@opentelemetry/api';
 import { STELE_VERSION } from './build-version.ts';
@@ -25,14 +25,15 @@ interface SpanOptions {
   readonly kind?: 'server' | 'client' | 'internal';
   readonly attributes?: SpanAttributes;
   /**
-   * What it is a part of. `active`, the default: the span in whose `run` this happens. `none`: nothing. Or a
-   * request whose fields say so; without them, nothing.
+   * What it is a part of. `active`, the default: the span in whose `run` this happens. `none`:
+   * nothing. Or a request whose fields say so; without them, nothing.
    */
   readonly parent?: 'active' | 'none' | FieldReader;
 }
 
 /**
- * Switches tracing on for this process if an SDK is registered. `explain` is given a sentence if it cannot be used.
+ * Switches tracing on for this process if an SDK is registered. `explain` is given a sentence if it
+ * cannot be used.
  */
 export async function openTracing(explain: (sentence: string) => void): Promise<void> {
   const registered = (globalThis as Readonly<Record<symbol, unknown>>)[REGISTERED] as
@@ -101,7 +102,9 @@ export class TraceSpan {
     return this.#api.context.with(this.#context, work);
   }
 
-  /** Has `set` called with the fields that tell another process of this span (`traceparent` ...). */
+  /**
+   * Has `set` called with the fields that tell another process of this span (`traceparent` ...).
+   */
   inject(set: (name: string, value: string) => void): void {
     inject(this.#api, this.#context, set);
   }
@@ -113,8 +116,8 @@ export function beginSpan(name: string, options: SpanOptions = {}): TraceSpan | 
 }
 
 /**
- * Runs `work` as a span, which ends when the promise settles and has failed if it rejects. `work` gets undefined
- * if tracing is off.
+ * Runs `work` as a span, which ends when the promise settles and has failed if it rejects. `work`
+ * gets undefined if tracing is off.
  */
 export function inSpan<Result>(
   name: string,
@@ -140,8 +143,8 @@ async function runIn<Result>(
 }
 
 /**
- * As `beginSpan`, for a call to another process: a part of the active span, or undefined if there is none. What
- * outlives a span, such as a timer that was set in it, is not a part of it.
+ * As `beginSpan`, for a call to another process: a part of the active span, or undefined if there
+ * is none. What outlives a span, such as a timer that was set in it, is not a part of it.
  */
 export function beginCall(name: string, attributes: SpanAttributes): TraceSpan | undefined {
   const active = api?.trace.getActiveSpan();

@@ -5,7 +5,8 @@
 //   version 2:  /proc/self/cgroup 0::/a/b        /sys/fs/cgroup/a/b/cpu.max, /sys/fs/cgroup/a/cpu.max ...
 //   version 1:  /proc/self/cgroup 1:cpu:/a/b     /sys/fs/cgroup/cpu/a/b/cpu.cfs_quota_us ...
 //
-// Inside a container the path may be that of the machine, of which only the end, the root, is there.
+// Inside a container the path may be that of the machine, of which only the end, the root, is
+// there.
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

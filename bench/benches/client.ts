@@ -1,9 +1,10 @@
-// The library client compared with ioredis in cluster mode, on the same datanodes with the same keys, in
-// one process, alternating: single reads, and 100 keys at a time. Throughput, latency, and the reading
-// process's own CPU time per key.
+// The library client compared with ioredis in cluster mode, on the same datanodes with the same
+// keys, in one process, alternating: single reads, and 100 keys at a time. Throughput, latency, and
+// the reading process's own CPU time per key.
 //
-// A cluster client's MGET does not span slots: for 100 keys it sends 100 GETs, which auto-pipelining
-// combines into one write per node. Their values may be of two versions; those of getMany never are.
+// A cluster client's MGET does not span slots: for 100 keys it sends 100 GETs, which
+// auto-pipelining combines into one write per node. Their values may be of two versions; those of
+// getMany never are.
 
 import { join } from 'node:path';
 import { Cluster } from 'ioredis';
@@ -63,8 +64,8 @@ function contendersOf(stele: SteleClient, ioredis: Cluster): readonly [Contender
 }
 
 /**
- * Runs several calls at a time for a while: keys per second, latencies of the calls, CPU time of this
- * process per key.
+ * Runs several calls at a time for a while: keys per second, latencies of the calls, CPU time of
+ * this process per key.
  */
 async function measure(
   contender: Contender,

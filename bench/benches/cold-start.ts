@@ -1,5 +1,5 @@
-// From the start of the process to the first value, with files in the page cache: a datanode compared with
-// a redis-server that reads its RDB file.
+// From the start of the process to the first value, with files in the page cache: a datanode
+// compared with a redis-server that reads its RDB file.
 
 import { defineBench, REDIS_BENCHMARK, REDIS_CLI, REDIS_SERVER } from '../bench.ts';
 import { median, sleep } from '../support/measure.ts';

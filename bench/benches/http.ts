@@ -1,5 +1,5 @@
-// HTTP lookups through the master compared with fastify + ioredis + redis-server with the same keys, driven
-// by the same wrk, alternating.
+// HTTP lookups through the master compared with fastify + ioredis + redis-server with the same
+// keys, driven by the same wrk, alternating.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
-// The effect of a load on readers: GETs at a fixed rate directly from the datanodes (RESP), first with
-// nothing else going on, then while rows are loaded into another keyspace of the same datanodes: with
-// defaults, with the datanodes' brake off, and with a load that limits its own rate. Loader, datanodes and
-// reader share the machine.
+// The effect of a load on readers: GETs at a fixed rate directly from the datanodes (RESP), first
+// with nothing else going on, then while rows are loaded into another keyspace of the same
+// datanodes: with defaults, with the datanodes' brake off, and with a load that limits its own
+// rate. Loader, datanodes and reader share the machine.
 
 import { join } from 'node:path';
 import { defineBench } from '../bench.ts';

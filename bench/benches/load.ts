@@ -1,8 +1,9 @@
 // `stele load` from the command to visible: rows of CSV, every segment verified and synced to disk,
-// compared with `redis-cli --pipe` into one redis-server; and the growth of the datanodes' resident memory.
+// compared with `redis-cli --pipe` into one redis-server; and the growth of the datanodes' resident
+// memory.
 //
-// A cluster runs for weeks, so loads into a running one matter; the first load after a start, when the
-// engine has compiled nothing yet, has its own row.
+// A cluster runs for weeks, so loads into a running one matter; the first load after a start, when
+// the engine has compiled nothing yet, has its own row.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

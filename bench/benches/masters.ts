@@ -1,6 +1,6 @@
-// Several masters with a large catalog in a real etcd (one member, on this machine): from the start of the
-// first master to its answer, changes of that catalog one after the other, and the time in which no change
-// is made when the leader hands over to the other master, and when it is killed.
+// Several masters with a large catalog in a real etcd (one member, on this machine): from the start
+// of the first master to its answer, changes of that catalog one after the other, and the time in
+// which no change is made when the leader hands over to the other master, and when it is killed.
 
 import { join } from 'node:path';
 import { silentLogger } from '../../base/log.ts';
@@ -152,7 +152,9 @@ async function again<Result>(work: () => Promise<Result>): Promise<Result> {
   }
 }
 
-/** Changes, and after each one a small write of etcd without Stele: less than that is not possible. */
+/**
+ * Changes, and after each one a small write of etcd without Stele: less than that is not possible.
+ */
 async function timesOf(admin: AdminClient, endpoint: string, changes: number, keyspaces: number) {
   const api = connectEtcd({ ...NO_ETCD_SECURITY, etcdEndpoints: endpoint }, silentLogger);
   const changesMs: number[] = [];

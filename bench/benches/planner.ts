@@ -1,7 +1,8 @@
-// The cost of the control plane of a large cluster, in CPU time of its one thread: the master's own loop,
-// with simulated datanodes that report their holdings. A first plan for everything; a turn in which nothing
-// has changed; a datanode that falls silent; the same one declared down, whose replicas are ordered
-// elsewhere; and the heartbeats of all nodes, with the real loops and a turn per interval.
+// The cost of the control plane of a large cluster, in CPU time of its one thread: the master's own
+// loop, with simulated datanodes that report their holdings. A first plan for everything; a turn in
+// which nothing has changed; a datanode that falls silent; the same one declared down, whose
+// replicas are ordered elsewhere; and the heartbeats of all nodes, with the real loops and a turn
+// per interval.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

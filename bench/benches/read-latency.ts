@@ -1,5 +1,5 @@
-// Latency of single GETs at half of the rate that redis-server reaches without pipelining, over the Redis
-// protocol directly from a datanode, compared with redis-server with the same data.
+// Latency of single GETs at half of the rate that redis-server reaches without pipelining, over the
+// Redis protocol directly from a datanode, compared with redis-server with the same data.
 
 import { fileURLToPath } from 'node:url';
 import { defineBench, REDIS_BENCHMARK, REDIS_CLI, REDIS_SERVER } from '../bench.ts';

@@ -1,6 +1,6 @@
-// Lookups over the Redis protocol through the master, compared with redis-server and, if it is installed,
-// with twemproxy in front of one, with the same data and the same redis-benchmark, alternating. CPU time is
-// that of the process that is asked.
+// Lookups over the Redis protocol through the master, compared with redis-server and, if it is
+// installed, with twemproxy in front of one, with the same data and the same redis-benchmark,
+// alternating. CPU time is that of the process that is asked.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

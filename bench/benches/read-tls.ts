@@ -1,4 +1,5 @@
-// The same as `read` with TLS at both servers: GET directly from a datanode, compared with redis-server.
+// The same as `read` with TLS at both servers: GET directly from a datanode, compared with
+// redis-server.
 
 import { join } from 'node:path';
 import { defineBench, REDIS_BENCHMARK, REDIS_CLI, REDIS_SERVER } from '../bench.ts';
@@ -6,7 +7,9 @@ import { stele, tempFolder } from '../support/processes.ts';
 import { compare, comparedTable, GET, KEY_BYTES, Pair, VALUE_BYTES } from '../support/redis.ts';
 import type { TlsFiles } from '../support/redis.ts';
 
-/** An authority and a certificate, which all processes of Stele that this one starts use as well. */
+/**
+ * An authority and a certificate, which all processes of Stele that this one starts use as well.
+ */
 function makeCertificates(): TlsFiles {
   const folder = tempFolder();
   stele('certs', 'init', '--dir', folder);

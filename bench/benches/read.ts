@@ -1,6 +1,6 @@
-// Lookups over the Redis protocol directly from a datanode, compared with redis-server with the same data,
-// driven by the same redis-benchmark, alternating. Throughput, the server's CPU time per operation as
-// accounted by the operating system, and memory per key.
+// Lookups over the Redis protocol directly from a datanode, compared with redis-server with the
+// same data, driven by the same redis-benchmark, alternating. Throughput, the server's CPU time per
+// operation as accounted by the operating system, and memory per key.
 
 import { defineBench, REDIS_BENCHMARK, REDIS_CLI, REDIS_SERVER } from '../bench.ts';
 import type { Row, Table } from '../bench.ts';
@@ -22,7 +22,10 @@ const SIZES = [
 ];
 const MGET = ['MGET', ...Array.from({ length: 100 }, () => '{t}:__rand_int__')];
 
-/** `operations` is the number for the largest kind; each kind has as many as take about the same time. */
+/**
+ * `operations` is the number for the largest kind; each kind has as many as take about the same
+ * time.
+ */
 function works(keys: number, operations: number): Work[] {
   const work = (title: string, pipeline: number, part: number, command = GET): Work => {
     return { title, pipeline, keys, operations: Math.ceil(operations * part), command };

@@ -1,7 +1,7 @@
-// One of several datanodes is lost for good: how fast its copies are made again on the others, from the
-// first byte that arrives until everything is GREEN (fetched, written, synced, verified), without a limit
-// and without readers, and the CPU time it takes. All on one machine: the same cores send and receive the
-// bytes.
+// One of several datanodes is lost for good: how fast its copies are made again on the others, from
+// the first byte that arrives until everything is GREEN (fetched, written, synced, verified),
+// without a limit and without readers, and the CPU time it takes. All on one machine: the same
+// cores send and receive the bytes.
 
 import { cpus } from 'node:os';
 import { join } from 'node:path';

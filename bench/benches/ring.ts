@@ -1,7 +1,7 @@
-// Balance, movement and planning time of the placement: by cluster size, then by number of virtual nodes
-// (`stele master --virtual-nodes`). Movement is counted over many memberships, one join and one leave each.
-// The ideal is a joining node's fair share afterwards, and a leaving node's before: the mean load of the
-// larger of the two memberships.
+// Balance, movement and planning time of the placement: by cluster size, then by number of virtual
+// nodes (`stele master --virtual-nodes`). Movement is counted over many memberships, one join and
+// one leave each. The ideal is a joining node's fair share afterwards, and a leaving node's before:
+// the mean load of the larger of the two memberships.
 
 import { movedReplicas, placeShards } from '../../ring/placement.ts';
 import type { PlacementNode } from '../../ring/placement.ts';

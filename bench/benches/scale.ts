@@ -1,5 +1,5 @@
-// What stays constant and what grows from 1 M to 50 M rows: load rate, resident memory, bytes per key,
-// lookup latency. One datanode, RF 1.
+// What stays constant and what grows from 1 M to 50 M rows: load rate, resident memory, bytes per
+// key, lookup latency. One datanode, RF 1.
 //
 // 50 M rows are a file of 5.4 GB, and need three times that on disk and 8 GB of memory.
 
@@ -22,7 +22,9 @@ import { KEY_BYTES, VALUE_BYTES, writeLines } from '../support/rows.ts';
 
 const SIZES = [1_000_000, 10_000_000, 50_000_000];
 const PREFIX = 'user:of-the-benchmark---'; // and 12 digits: 36 bytes
-/** Odd and not a multiple of 5, so that neighbours in the file are not neighbours in the keyspace. */
+/**
+ * Odd and not a multiple of 5, so that neighbours in the file are not neighbours in the keyspace.
+ */
 const STRIDE = 7_368_787;
 const LOOKUP_ROUNDS = 3;
 

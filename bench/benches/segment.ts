@@ -1,5 +1,5 @@
-// Segments compared with a plain Map<string, Buffer> and lmdb: build, hit, miss, bytes per key; each in one
-// thread of its own process. Lookups: the best of the rounds, of a million each.
+// Segments compared with a plain Map<string, Buffer> and lmdb: build, hit, miss, bytes per key;
+// each in one thread of its own process. Lookups: the best of the rounds, of a million each.
 
 import { fileURLToPath } from 'node:url';
 import { defineBench } from '../bench.ts';

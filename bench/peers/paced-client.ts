@@ -1,6 +1,6 @@
-// Sends GETs at a fixed rate over 50 connections, independent of the replies, and measures each latency
-// from the moment at which the request was due: a server that stalls is charged for all requests that were
-// due in the meantime.
+// Sends GETs at a fixed rate over 50 connections, independent of the replies, and measures each
+// latency from the moment at which the request was due: a server that stalls is charged for all
+// requests that were due in the meantime.
 //
 //   node paced-client.js PORT RATE SECONDS KEYS      prints p50, p99, p99.9 and the maximum, in ms
 

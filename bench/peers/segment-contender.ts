@@ -1,5 +1,5 @@
-// One contender of the segment benchmark: node --expose-gc segment-contender.js NAME KEYS ROUNDS. Prints
-// its figures as JSON.
+// One contender of the segment benchmark: node --expose-gc segment-contender.js NAME KEYS ROUNDS.
+// Prints its figures as JSON.
 
 import { CONTENDERS } from '../support/segment-contenders.ts';
 

@@ -1,5 +1,5 @@
-// The entries of a catalog with many keyspaces, as the metadata store has them. Its digests are random, as
-// real ones are: they are what does not compress.
+// The entries of a catalog with many keyspaces, as the metadata store has them. Its digests are
+// random, as real ones are: they are what does not compress.
 
 import { parseKeyspaceUid } from '../../base/ids.ts';
 import type { KeyspaceUid } from '../../base/ids.ts';

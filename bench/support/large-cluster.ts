@@ -1,5 +1,5 @@
-// The control plane of a large cluster without the cluster: the master's own loop and roster over a catalog
-// in memory, and datanodes that only answer.
+// The control plane of a large cluster without the cluster: the master's own loop and roster over a
+// catalog in memory, and datanodes that only answer.
 
 import { systemEnv } from '../../base/env.ts';
 import { BackgroundTasks } from '../../base/background.ts';
@@ -123,9 +123,9 @@ export class LargeCluster {
   }
 
   /**
-   * Runs the real heartbeat loops in real time, because they use timers, with datanodes that answer at
-   * once. Returns the cost of one round of heartbeats and one turn: to the event loop, and to the whole
-   * process.
+   * Runs the real heartbeat loops in real time, because they use timers, with datanodes that answer
+   * at once. Returns the cost of one round of heartbeats and one turn: to the event loop, and to
+   * the whole process.
    */
   async beat(intervalMs: number, rounds: number): Promise<{ loopMs: number; processMs: number }> {
     let heard = 0;

@@ -42,8 +42,8 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
 /**
- * Datanodes under `up` end a moment after it, and write until then. The retries of `rmSync` do not help: they do
- * not list the folder again.
+ * Datanodes under `up` end a moment after it, and write until then. The retries of `rmSync` do not
+ * help: they do not list the folder again.
  */
 function removeFolder(folder: string): void {
   for (let left = 20; ; left--) {

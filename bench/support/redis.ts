@@ -1,5 +1,5 @@
-// Stele and redis-server with the same rows, for redis-benchmark: a master and one datanode, each in its
-// own process, next to one redis-server.
+// Stele and redis-server with the same rows, for redis-benchmark: a master and one datanode, each
+// in its own process, next to one redis-server.
 
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -57,8 +57,8 @@ export interface Work {
 }
 
 /**
- * Rows `key:000000000000 value`, the keys that redis-benchmark asks for, and a tenth as many in one slot,
- * for MGET.
+ * Rows `key:000000000000 value`, the keys that redis-benchmark asks for, and a tenth as many in one
+ * slot, for MGET.
  */
 export function withTagged(rowCount: number): number {
   return rowCount + Math.ceil(rowCount / 10);
@@ -230,8 +230,8 @@ async function fillRedis(port: number, rowCount: number, valueBytes: number): Pr
 }
 
 /**
- * Runs the work on each server in turn, for some rounds; returns a row per server, with its ratios to the
- * first.
+ * Runs the work on each server in turn, for some rounds; returns a row per server, with its ratios
+ * to the first.
  */
 export function compare(work: Work, servers: readonly Server[], rounds: number): Row[] {
   const { command, keys, operations, pipeline, title } = work;

@@ -44,7 +44,9 @@ export function redisCommands(lines: readonly string[]): string {
     .join('');
 }
 
-/** Writes the lines `lineOf(0)`, `lineOf(1)` ..., which include their line ends, a MiB at a time. */
+/**
+ * Writes the lines `lineOf(0)`, `lineOf(1)` ..., which include their line ends, a MiB at a time.
+ */
 export function writeLines(
   path: string,
   lineCount: number,

@@ -1,8 +1,8 @@
-// The contenders of the segment benchmark: segments, a Map<string, Buffer> and lmdb, each with the same
-// keys, each in its own process (bench/peers/segment-contender.ts) with --expose-gc.
+// The contenders of the segment benchmark: segments, a Map<string, Buffer> and lmdb, each with the
+// same keys, each in its own process (bench/peers/segment-contender.ts) with --expose-gc.
 //
-// Keys are 36 bytes in the form of a UUID, values 70 bytes. Rows are looked up in random order, by keys
-// that lie one after the other in one Buffer, as bytes, because a server has bytes.
+// Keys are 36 bytes in the form of a UUID, values 70 bytes. Rows are looked up in random order, by
+// keys that lie one after the other in one Buffer, as bytes, because a server has bytes.
 
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,8 +53,8 @@ function shardParts(keyCount: number, { keys, value }: Keys): Buffer[] {
 }
 
 /**
- * The build time is 128 times that of the median shard. The first shard is built several times before, for
- * the compiler.
+ * The build time is 128 times that of the median shard. The first shard is built several times
+ * before, for the compiler.
  */
 async function ofSegments(keyCount: number, rounds: number): Promise<Figures> {
   const made = makeKeys(keyCount);
@@ -140,8 +140,9 @@ async function ofLmdb(keyCount: number, rounds: number): Promise<Figures> {
 }
 
 /**
- * Best ns of a hit and of a miss, because other load on the machine can only add time. The keys asked for
- * lie in the order of asking, as in received messages; the rows that they hit are spread over memory.
+ * Best ns of a hit and of a miss, because other load on the machine can only add time. The keys
+ * asked for lie in the order of asking, as in received messages; the rows that they hit are spread
+ * over memory.
  */
 function timeLookups(
   keyCount: number,

@@ -1,5 +1,5 @@
-// A reader that costs little: GETs at a fixed rate over plain sockets to the datanodes that own the keys,
-// so that the measured latency is that of the datanodes, not of the client.
+// A reader that costs little: GETs at a fixed rate over plain sockets to the datanodes that own the
+// keys, so that the measured latency is that of the datanodes, not of the client.
 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';

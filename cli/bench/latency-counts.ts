@@ -1,5 +1,6 @@
-// Latencies as counts in buckets of equal relative width, as in an HDR histogram (http://hdrhistogram.org): any
-// quantile within 0.8 %, from 1 microsecond to 19 hours, in constant memory.
+// Latencies as counts in buckets of equal relative width, as in an HDR histogram
+// (http://hdrhistogram.org): any quantile within 0.8 %, from 1 microsecond to 19 hours, in constant
+// memory.
 //
 //   microseconds   0 .. 255        one bucket each
 //                  256 .. 511      128 buckets of 2
@@ -44,7 +45,9 @@ export class LatencyCounts {
     if (latencyMs < this.#minMs) this.#minMs = latencyMs;
   }
 
-  /** The largest latency of the bucket in which the quantile (0 to 1) lies; never above the maximum. */
+  /**
+   * The largest latency of the bucket in which the quantile (0 to 1) lies; never above the maximum.
+   */
   quantileMs(quantile: number): number {
     let left = Math.ceil(this.#total * quantile);
     if (left === 0) return this.minMs;

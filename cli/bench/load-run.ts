@@ -4,9 +4,9 @@
 //   open loop     reads are due at a fixed rate, whatever the answers do; a slot that is free takes the
 //                 next one that is due
 //
-// In the open loop a latency counts from the moment at which the read was due, not from when it was sent: a server
-// that stalls is charged for all reads that were due meanwhile ("coordinated omission"). Reads that were
-// due during the warm-up are not counted.
+// In the open loop a latency counts from the moment at which the read was due, not from when it was
+// sent: a server that stalls is charged for all reads that were due meanwhile ("coordinated
+// omission"). Reads that were due during the warm-up are not counted.
 
 import { crc32 } from 'node:zlib';
 import { LatencyCounts } from './latency-counts.ts';

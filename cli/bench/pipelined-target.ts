@@ -1,9 +1,10 @@
-// Reads over a protocol whose replies come in the order of the requests, over a number of connections.
+// Reads over a protocol whose replies come in the order of the requests, over a number of
+// connections.
 //
 //   slot s uses connection s % connections
 //
-// A connection that is lost fails the reads in flight, and is made again at the next read, at most ten times a
-// second. One that has not answered for the timeout is cut.
+// A connection that is lost fails the reads in flight, and is made again at the next read, at most
+// ten times a second. One that has not answered for the timeout is cut.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { toSteleError } from '../../base/errors.ts';
@@ -33,7 +34,10 @@ export interface Protocol {
   readonly requests: readonly Buffer[];
   /** Sent first on each connection; each has one reply, which does not count. */
   readonly greeting: readonly Buffer[];
-  /** Calls `onOutcome` for each reply in the bytes that are pushed. `push` throws where they are none. */
+  /**
+   * Calls `onOutcome` for each reply in the bytes that are pushed. `push` throws where they are
+   * none.
+   */
   decoder(onOutcome: OnOutcome): { push(chunk: Buffer): void };
 }
 

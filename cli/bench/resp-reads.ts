@@ -7,7 +7,10 @@ import type { ReadOutcome } from './read-target.ts';
 import { RespReplies } from './resp-replies.ts';
 import type { ReplyKind } from './resp-replies.ts';
 
-/** `keyspace` undefined: none is selected. A refused login or keyspace shows as the errors of the reads. */
+/**
+ * `keyspace` undefined: none is selected. A refused login or keyspace shows as the errors of the
+ * reads.
+ */
 export function respReads(
   address: string,
   keys: readonly Buffer[],

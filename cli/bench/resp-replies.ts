@@ -1,5 +1,5 @@
-// Replies to GET, in the order of the commands, as they come in: bulk strings, nulls and errors of RESP2 and
-// RESP3. A value is passed on as a view of the bytes received.
+// Replies to GET, in the order of the commands, as they come in: bulk strings, nulls and errors of
+// RESP2 and RESP3. A value is passed on as a view of the bytes received.
 
 const CR = 13;
 const LF = 10;

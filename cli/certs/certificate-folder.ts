@@ -1,8 +1,9 @@
-// A folder of certificates: `ca.crt`, `ca.key`, and NAME.crt with NAME.key for each that was issued.
+// A folder of certificates: `ca.crt`, `ca.key`, and NAME.crt with NAME.key for each that was
+// issued.
 //
 // `ca.crt` may hold several authorities, the newest first: it is what others trust, and while the
-// authority is replaced they must trust both. `ca.key` belongs to the first. Every file has mode 0600,
-// and is replaced as a whole.
+// authority is replaced they must trust both. `ca.key` belongs to the first. Every file has mode
+// 0600, and is replaced as a whole.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 // Makes certificates: an authority, and what it signs. Keys are ECDSA on P-256.
 //
-// Every authority has a name of its own: the old and the new one may be in one file while the authority is
-// replaced, and OpenSSL finds the issuer of a certificate by name.
+// Every authority has a name of its own: the old and the new one may be in one file while the
+// authority is replaced, and OpenSSL finds the issuer of a certificate by name.
 
 import 'reflect-metadata';
 import { X509Certificate, randomBytes, webcrypto } from 'node:crypto';

@@ -1,4 +1,5 @@
-// A command line that is being typed: its verb, its flags and operands so far, and the word at the cursor.
+// A command line that is being typed: its verb, its flags and operands so far, and the word at the
+// cursor.
 
 import { optionsOf } from '../../base/config.ts';
 import type { OptionInfo } from '../../base/config.ts';
@@ -8,7 +9,9 @@ import type { Verb } from '../verb.ts';
 /** The global flags that take a value. */
 const GLOBAL_WITH_VALUE: ReadonlySet<string> = new Set(['--config', '--log-level', '--log-format']);
 
-/** The complete words of `line` after the program's name, and the beginning of a word at its end. */
+/**
+ * The complete words of `line` after the program's name, and the beginning of a word at its end.
+ */
 export function splitLine(line: string): { words: string[]; current: string } {
   const found = [...line.matchAll(/(?:"[^"]*"?|'[^']*'?|\\.|[^\s"'\\])+/g)];
   const words = found.map(([word]) => word.replaceAll(/\\(.)|["']/g, '$1'));

@@ -1,5 +1,5 @@
-// Names for completion, asked of the cluster that the command line is about. Whatever goes wrong, there are
-// none: a completion must not print errors into the line that is being typed.
+// Names for completion, asked of the cluster that the command line is about. Whatever goes wrong,
+// there are none: a completion must not print errors into the line that is being typed.
 
 import { resolveSettings, settingsOf } from '../../base/config.ts';
 import { clientOptions } from '../client-settings.ts';

@@ -1,8 +1,8 @@
-// The scripts that connect a shell to `stele __complete LINE`. It prints one candidate a line, a tab, and its
-// description; `:files` means that names of files fit as well.
+// The scripts that connect a shell to `stele __complete LINE`. It prints one candidate a line, a
+// tab, and its description; `:files` means that names of files fit as well.
 //
-// All decisions are in candidates.ts: the scripts only pass the line on, and take away what the shell has
-// split off the word (bash splits at = and :).
+// All decisions are in candidates.ts: the scripts only pass the line on, and take away what the
+// shell has split off the word (bash splits at = and :).
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 

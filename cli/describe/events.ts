@@ -14,8 +14,8 @@ const SEARCHED = 1_000;
 const SHOWN = 10;
 
 /**
- * The last events of `keyspace` (empty: of all) that `isOne` accepts, newest first; undefined for a user who may
- * not see events.
+ * The last events of `keyspace` (empty: of all) that `isOne` accepts, newest first; undefined for a
+ * user who may not see events.
  */
 export async function lastEvents(
   admin: Admin,

@@ -1,5 +1,5 @@
-// Everything that is known of one keyspace: its settings, shards that cannot be read, reads, versions, last
-// loads and events.
+// Everything that is known of one keyspace: its settings, shards that cannot be read, reads,
+// versions, last loads and events.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -90,7 +90,10 @@ function fieldsOf(keyspace: KeyspaceSummary): Field[] {
 
 type Reads = Omit<KeyspaceReads, 'keyspace' | 'keyspaceUid'>;
 
-/** The reads since the start of each process: those of all datanodes, and the cache of the process asked. */
+/**
+ * The reads since the start of each process: those of all datanodes, and the cache of the process
+ * asked.
+ */
 async function readsOf(admin: Admin, name: string): Promise<Reads> {
   const { nodes, own } = await admin.readCounters();
   const all = [

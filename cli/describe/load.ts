@@ -1,4 +1,5 @@
-// Everything that is known of one load: who runs it, how far it is, what came of it, and its events.
+// Everything that is known of one load: who runs it, how far it is, what came of it, and its
+// events.
 
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import { LoadMode, LoadState } from '../../proto/gen/stele/v1/load.ts';

@@ -1,4 +1,5 @@
-// Everything that is known of one datanode: its addresses, state, memory and disk, its shards, reads and events.
+// Everything that is known of one datanode: its addresses, state, memory and disk, its shards,
+// reads and events.
 
 import { hostAndPort } from '../../base/address.ts';
 import { SteleError } from '../../base/errors.ts';

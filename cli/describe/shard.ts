@@ -1,5 +1,5 @@
-// Everything that is known of one shard: its slots, contents, owners and holders, and for each keyspace who
-// holds it and why.
+// Everything that is known of one shard: its slots, contents, owners and holders, and for each
+// keyspace who holds it and why.
 
 import { SteleError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';

@@ -1,4 +1,5 @@
-// The cluster as seen from here: each master, each port of each datanode, the login, and the clocks.
+// The cluster as seen from here: each master, each port of each datanode, the login, and the
+// clocks.
 
 import { hostAndPort } from '../../base/address.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';

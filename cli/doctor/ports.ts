@@ -74,7 +74,10 @@ interface Holder {
   readonly command: string;
 }
 
-/** The process that listens on the port, found by the inode of its socket; undefined if it is not to be seen. */
+/**
+ * The process that listens on the port, found by the inode of its socket; undefined if it is not to
+ * be seen.
+ */
 function holderOf(port: number): Holder | undefined {
   const inodes = new Set(
     ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => listeners(readSystemFile(path), port)),

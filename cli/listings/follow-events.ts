@@ -1,7 +1,8 @@
 // `stele events -f`: the last events, oldest first, then each as it happens.
 //
-// It asks for what came after the last number that was shown, so a master that was away leaves neither a gap
-// nor a repeat. One line on stderr says that it is away; another, that events are no longer kept.
+// It asks for what came after the last number that was shown, so a master that was away leaves
+// neither a gap nor a repeat. One line on stderr says that it is away; another, that events are no
+// longer kept.
 
 import { sleep } from '../../base/clock.ts';
 import type { Event } from '../../proto/gen/stele/v1/cluster.ts';

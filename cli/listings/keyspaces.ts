@@ -1,4 +1,5 @@
-// The listing of keyspaces in `stele keyspaces`, and the words on a repair in `stele describe keyspace`.
+// The listing of keyspaces in `stele keyspaces`, and the words on a repair in `stele describe
+// keyspace`.
 
 import { formatBytes } from '../../base/units.ts';
 import type {

@@ -1,4 +1,5 @@
-// A listing, in every form of `-o`, once or with `--watch`: the one mechanism of all verbs that list something.
+// A listing, in every form of `-o`, once or with `--watch`: the one mechanism of all verbs that
+// list something.
 //
 //   table   the columns without `wide`        json, yaml   the JSON of the HTTP interface
 //   wide    all columns                       name         the name of each row, one a line

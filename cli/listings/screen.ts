@@ -1,5 +1,5 @@
-// A terminal that is redrawn in place: text fills the screen from the top, and the shell's screen comes back
-// at the end.
+// A terminal that is redrawn in place: text fills the screen from the top, and the shell's screen
+// comes back at the end.
 //
 //   ESC[?1049h  the other screen      ESC[?7l  long lines are cut       ESC[?25l  no cursor
 //   ESC[H       to the top            ESC[K    clear to the line's end  ESC[J     clear what is below

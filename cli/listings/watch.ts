@@ -4,8 +4,8 @@
 //   elsewhere       each answer after the one before it: lines of JSON, documents of YAML, or tables
 //                   with an empty line between them
 //
-// The first question must be answered. Later, it waits for a master that is away, and says so in one
-// line on stderr.
+// The first question must be answered. Later, it waits for a master that is away, and says so in
+// one line on stderr.
 
 import { sleep } from '../../base/clock.ts';
 import { EXIT_NOT_READY, EXIT_OK, exitCodeOfError, reportNotice, sentenceOf } from '../exit.ts';

@@ -38,7 +38,10 @@ function rateText({ rowsPerSecond, seconds }: LoadSummary): string {
   return `, ${formatCount(Math.round(rowsPerSecond))} rows/s`;
 }
 
-/** Rows whose values span lines: if they are many, each may be a stray quote. Also used for a dry run. */
+/**
+ * Rows whose values span lines: if they are many, each may be a stray quote. Also used for a dry
+ * run.
+ */
 export function spanningLines(count: number): string[] {
   if (count === 0) return [];
   const many = count === 1 ? '1 row has a value' : `${formatCount(count)} rows have values`;

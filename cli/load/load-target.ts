@@ -1,5 +1,5 @@
-// Asks the cluster for what a dry run needs: the number of shards, and the version that the new one would
-// follow. A dry run needs no cluster: without an answer these stay unknown.
+// Asks the cluster for what a dry run needs: the number of shards, and the version that the new one
+// would follow. A dry run needs no cluster: without an answer these stay unknown.
 
 import { addressList } from '../../base/address.ts';
 import { toSteleError } from '../../base/errors.ts';

@@ -1,5 +1,5 @@
-// What a reader should know of each verb, from the same definitions as `--help`: the source of the man pages and
-// of docs/cli.md.
+// What a reader should know of each verb, from the same definitions as `--help`: the source of the
+// man pages and of docs/cli.md.
 
 import { optionsOf } from '../../base/config.ts';
 import { globalOptionsBeside, globalSettings, shortNames } from '../global-options.ts';

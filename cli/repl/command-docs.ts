@@ -1,5 +1,5 @@
-// What the server says about its commands (COMMAND DOCS), asked once a session: for help, completion, hints
-// and the nearest name of a mistyped command.
+// What the server says about its commands (COMMAND DOCS), asked once a session: for help,
+// completion, hints and the nearest name of a mistyped command.
 
 import type { Reply } from '../../client/resp-client.ts';
 import type { CliSession } from './repl-session.ts';
@@ -28,8 +28,8 @@ export interface CommandDocs {
 const known = new WeakMap<CliSession, ReadonlyMap<string, CommandDocs>>();
 
 /**
- * The commands of the session's server by name, in capitals. Empty if the server cannot be asked now; it is
- * asked again at the next call. Never throws.
+ * The commands of the session's server by name, in capitals. Empty if the server cannot be asked
+ * now; it is asked again at the next call. Never throws.
  */
 export async function commandDocs(session: CliSession): Promise<ReadonlyMap<string, CommandDocs>> {
   const before = known.get(session);

@@ -72,7 +72,9 @@ async function runWords(
   }
 }
 
-/** Prints the values of a reply in another form, each on lines of its own, and the rest as always. */
+/**
+ * Prints the values of a reply in another form, each on lines of its own, and the rest as always.
+ */
 function viewOf(context: LineContext, form: 'pretty' | 'hex'): LineContext['reply'] {
   const view = form === 'pretty' ? prettyValue : hexDump;
   const print = (args: Arguments, reply: Reply): void => {

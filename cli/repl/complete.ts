@@ -1,5 +1,5 @@
-// Tab completion: commands and the REPL's own words at the start of a line, keyspaces after `use` and
-// SELECT, subcommands after their command, and keys of earlier commands where a key belongs.
+// Tab completion: commands and the REPL's own words at the start of a line, keyspaces after `use`
+// and SELECT, subcommands after their command, and keys of earlier commands where a key belongs.
 //
 // Pure. Completions are in the case in which the word was begun.
 

@@ -9,8 +9,8 @@ import type { CommandDocs } from './command-docs.ts';
 import { splitArguments } from './split-arguments.ts';
 
 /**
- * What may follow `line`: the arguments that are not typed yet, with a space before them where the line has
- * none at its end. Empty for unknown commands and while quotes are open.
+ * What may follow `line`: the arguments that are not typed yet, with a space before them where the
+ * line has none at its end. Empty for unknown commands and while quotes are open.
  */
 export function hintFor(line: string, docs: ReadonlyMap<string, CommandDocs>): string {
   const words = splitArguments(line)?.map(String) ?? [];

@@ -1,8 +1,8 @@
 // The lines typed in earlier sessions: a file that other users cannot read (mode 0600).
 //
-// Each line is appended as it is typed, so that parallel sessions lose nothing and a killed session leaves
-// its lines. The file is cut to LINES_MAX when a session starts. The history of node:repl is not used,
-// because it overwrites the file in place without truncating it, and keeps only 30 lines.
+// Each line is appended as it is typed, so that parallel sessions lose nothing and a killed session
+// leaves its lines. The file is cut to LINES_MAX when a session starts. The history of node:repl is
+// not used, because it overwrites the file in place without truncating it, and keeps only 30 lines.
 
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { systemErrorCode } from '../../base/errors.ts';
@@ -18,8 +18,8 @@ export function isKept(line: string): boolean {
 }
 
 /**
- * The last LINES_MAX lines, newest first, as readline expects them; empty without a file. Throws on other
- * errors.
+ * The last LINES_MAX lines, newest first, as readline expects them; empty without a file. Throws on
+ * other errors.
  */
 export function loadHistory(path: string): string[] {
   const lines = readLines(path);

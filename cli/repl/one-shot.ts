@@ -1,5 +1,5 @@
-// `stele cli COMMAND ...`, and commands read from a pipe: no prompt, replies as redis-cli prints them
-// (formatted on a terminal, raw elsewhere), exit code 1 if any of them is an error.
+// `stele cli COMMAND ...`, and commands read from a pipe: no prompt, replies as redis-cli prints
+// them (formatted on a terminal, raw elsewhere), exit code 1 if any of them is an error.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
@@ -54,9 +54,10 @@ async function runOnce(
 }
 
 /**
- * Runs every line of `input` as one command, in order, until the end of the input or `quit`. `use`, `help`
- * and comments (`#`) work as in the REPL. A keyspace that cannot be selected ends the script, because the
- * following commands would read another one. Returns the largest exit code of all commands.
+ * Runs every line of `input` as one command, in order, until the end of the input or `quit`. `use`,
+ * `help` and comments (`#`) work as in the REPL. A keyspace that cannot be selected ends the
+ * script, because the following commands would read another one. Returns the largest exit code of
+ * all commands.
  */
 export async function runPiped(
   session: CliSession,

@@ -1,8 +1,8 @@
 // The state of `stele cli` between commands: the connection, and the selected keyspace.
 //
-// A lost connection is restored at the next command, with the same keyspace selected, to the next server of
-// the list if the present one is gone. The command may then be sent twice, which is harmless because every
-// command only reads.
+// A lost connection is restored at the next command, with the same keyspace selected, to the next
+// server of the list if the present one is gone. The command may then be sent twice, which is
+// harmless because every command only reads.
 
 import type { Login } from '../../access/basic.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
@@ -114,7 +114,10 @@ export class CliSession {
     throw new SteleError('UNAUTHENTICATED', `The server refused the login: ${reply.text}`);
   }
 
-  /** Sends a command, and connects first if needed. Returns undefined if CLIENT REPLY suppresses the reply. */
+  /**
+   * Sends a command, and connects first if needed. Returns undefined if CLIENT REPLY suppresses the
+   * reply.
+   */
   async execute(args: readonly (string | Buffer)[]): Promise<Reply | undefined> {
     const wasConnected = this.isConnected;
     if (!wasConnected) await this.connect();
@@ -141,7 +144,9 @@ export class CliSession {
     return list === undefined ? [] : keyspaceNamesIn(list);
   }
 
-  /** What to tell a user who reads from `default` although it does not exist; undefined if it does. */
+  /**
+   * What to tell a user who reads from `default` although it does not exist; undefined if it does.
+   */
   async defaultKeyspaceHint(): Promise<string | undefined> {
     if (this.#selected !== undefined) return undefined;
     const list = await this.ask(['STELE', 'KEYSPACES']);

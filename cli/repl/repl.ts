@@ -1,8 +1,8 @@
-// The interactive `stele cli`. node:repl provides line editing and Ctrl-R; evaluation, completion, hints,
-// printing, the history file and Ctrl-C are implemented here.
+// The interactive `stele cli`. node:repl provides line editing and Ctrl-R; evaluation, completion,
+// hints, printing, the history file and Ctrl-C are implemented here.
 //
-// Ctrl-C cancels a command in flight, or the line being typed; Ctrl-D and `quit` leave. Lines run one after
-// the other, in the order in which they were typed or pasted.
+// Ctrl-C cancels a command in flight, or the line being typed; Ctrl-D and `quit` leave. Lines run
+// one after the other, in the order in which they were typed or pasted.
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -157,8 +157,8 @@ class Evaluator {
 }
 
 /**
- * Completes a line. Asks the server only if there is something to complete; without an answer, offers the
- * REPL's own words.
+ * Completes a line. Asks the server only if there is something to complete; without an answer,
+ * offers the REPL's own words.
  */
 async function complete(context: LineContext, line: string): Promise<[string[], string]> {
   const { session, recent } = context;

@@ -1,4 +1,5 @@
-// Replies as redis-cli --csv prints them: one line a reply, strings quoted with the escapes of redis-cli.
+// Replies as redis-cli --csv prints them: one line a reply, strings quoted with the escapes of
+// redis-cli.
 //
 //   "a","b"     an array          12     an integer
 //   NULL        nil               ERROR,"ERR ..."

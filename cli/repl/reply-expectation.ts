@@ -17,8 +17,8 @@ export class ReplyExpectation {
   }
 
   /**
-   * Whether the server answers the command. Must be called for each command, in the order in which they are
-   * sent.
+   * Whether the server answers the command. Must be called for each command, in the order in which
+   * they are sent.
    */
   isAnswered(args: readonly (string | Buffer)[]): boolean {
     const [first, second, wanted] = args.map((arg) => arg.toString().toUpperCase());

@@ -5,8 +5,8 @@ import type { Reply } from '../../client/resp-client.ts';
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * A reply as a value for JSON.stringify. Bytes are a string, or `{"base64":"..."}` if they are not UTF-8.
- * Maps are objects, sets are arrays, integers beyond 2^53 are strings.
+ * A reply as a value for JSON.stringify. Bytes are a string, or `{"base64":"..."}` if they are not
+ * UTF-8. Maps are objects, sets are arrays, integers beyond 2^53 are strings.
  */
 export function replyJson(reply: Reply): unknown {
   switch (reply.type) {

@@ -1,5 +1,5 @@
-// Reads names and descriptions from replies, in RESP2 and RESP3: where RESP3 sends a map, RESP2 sends an
-// array of alternating keys and values.
+// Reads names and descriptions from replies, in RESP2 and RESP3: where RESP3 sends a map, RESP2
+// sends an array of alternating keys and values.
 
 import { SteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';

@@ -1,5 +1,5 @@
-// The flags of `stele cli` that run a tool instead of a command: --scan, --bigkeys, --memkeys, --hotkeys, --stat,
-// --latency, --latency-history, --latency-dist.
+// The flags of `stele cli` that run a tool instead of a command: --scan, --bigkeys, --memkeys,
+// --hotkeys, --stat, --latency, --latency-history, --latency-dist.
 
 import { EXIT_OK } from '../exit.ts';
 import type { Output } from '../output.ts';

@@ -1,5 +1,5 @@
-// Splits a typed line into arguments, with redis-cli's quoting, which is that of the server's inline
-// commands (resp/wire/inline.ts).
+// Splits a typed line into arguments, with redis-cli's quoting, which is that of the server's
+// inline commands (resp/wire/inline.ts).
 
 import { splitInline } from '../../resp/wire/inline.ts';
 import { ProtocolError } from '../../resp/wire/protocol-error.ts';

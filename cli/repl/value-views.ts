@@ -1,5 +1,5 @@
-// A value as a person reads it: indented JSON, text, or bytes in hexadecimal. Nothing that is printed can
-// change the state of a terminal.
+// A value as a person reads it: indented JSON, text, or bytes in hexadecimal. Nothing that is
+// printed can change the state of a terminal.
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 const HEX_BYTES_PER_LINE = 16;
@@ -9,7 +9,9 @@ const HEX_BYTES_MAX = 16 * 1024;
 // oxlint-disable-next-line no-control-regex -- they are what is looked for
 const CONTROL = /\r(?!\n)|[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]/g;
 
-/** Indented JSON if the value is an object or array in JSON, text if it is UTF-8, else hexadecimal. */
+/**
+ * Indented JSON if the value is an object or array in JSON, text if it is UTF-8, else hexadecimal.
+ */
 export function prettyValue(bytes: Buffer): string {
   const text = utf8Text(bytes);
   if (text === undefined) return hexDump(bytes);
@@ -17,8 +19,8 @@ export function prettyValue(bytes: Buffer): string {
 }
 
 /**
- * Bytes as `hexdump -C` prints them. Ends with a line that says how many more there are, if there are more
- * than 16 KiB.
+ * Bytes as `hexdump -C` prints them. Ends with a line that says how many more there are, if there
+ * are more than 16 KiB.
  */
 export function hexDump(bytes: Buffer): string {
   const lines: string[] = [];
@@ -65,7 +67,10 @@ function isJsonTree(text: string): boolean {
 
 const JSON_TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g;
 
-/** Indents JSON text. Every number and string stays as it is written: parsing would round large numbers. */
+/**
+ * Indents JSON text. Every number and string stays as it is written: parsing would round large
+ * numbers.
+ */
 function indentJson(text: string): string {
   let out = '';
   let depth = 0;

@@ -1,4 +1,5 @@
-// What `stele top` shows of a report: a line on the process asked, a table of datanodes, a table of keyspaces.
+// What `stele top` shows of a report: a line on the process asked, a table of datanodes, a table of
+// keyspaces.
 
 import { formatBytes } from '../../base/units.ts';
 import type { Output } from '../output.ts';

@@ -1,6 +1,7 @@
 // Rates from two samples of counters. Pure.
 //
-// A process that has started again in between counts from 0, so it has no rates until the next sample.
+// A process that has started again in between counts from 0, so it has no rates until the next
+// sample.
 
 import { latencyQuantileMs } from '../../base/process/latency.ts';
 import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';

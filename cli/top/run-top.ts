@@ -1,6 +1,7 @@
 // `stele top`: samples the counters of the cluster, and shows the rates between two samples.
 //
-// On a terminal it goes on until q or a signal; s changes the order. Elsewhere it prints one report.
+// On a terminal it goes on until q or a signal; s changes the order. Elsewhere it prints one
+// report.
 
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { EXIT_NOT_READY, EXIT_OK, exitCodeOfError, exitCodeOfSignal, sentenceOf } from '../exit.ts';

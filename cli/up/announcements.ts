@@ -1,5 +1,5 @@
-// The output of `stele up`: results on stdout (one line per process, what was loaded, `ready`), trouble on
-// stderr.
+// The output of `stele up`: results on stdout (one line per process, what was loaded, `ready`),
+// trouble on stderr.
 
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { formatDuration } from '../../base/units.ts';

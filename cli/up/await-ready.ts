@@ -19,9 +19,9 @@ export interface ExpectedNodes {
 }
 
 /**
- * Resolves when all `datanodes` serve and the health is GREEN; after 30 s, or if some did not start, it
- * suffices that every shard has a replica. `report` is called now and then with what is missing. Throws
- * CANCELLED.
+ * Resolves when all `datanodes` serve and the health is GREEN; after 30 s, or if some did not
+ * start, it suffices that every shard has a replica. `report` is called now and then with what is
+ * missing. Throws CANCELLED.
  */
 export async function awaitReady(
   admin: AdminClient,

@@ -1,5 +1,5 @@
-// The certificates of `stele up --secure`: an authority, one certificate for all its processes, and one for
-// the administrator. What is there and good stays; what is near its end is renewed.
+// The certificates of `stele up --secure`: an authority, one certificate for all its processes, and
+// one for the administrator. What is there and good stays; what is near its end is renewed.
 
 import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -15,7 +15,8 @@ const ADMIN = 'client.admin';
 
 /**
  * Makes what is missing in `folder`, and renews what is near its end or lacks one of `hosts`. A new
- * authority is trusted beside the old one. Returns what was done, for people. Throws IO and DISK_FULL.
+ * authority is trusted beside the old one. Returns what was done, for people. Throws IO and
+ * DISK_FULL.
  */
 export async function makeCertificates(
   folder: string,

@@ -1,10 +1,10 @@
-// The processes of `stele up`: masters, with an etcd if there are several, and datanodes, as children
-// of this process.
+// The processes of `stele up`: masters, with an etcd if there are several, and datanodes, as
+// children of this process.
 //
-// A cluster that has run before starts even without one of its datanodes: one that cannot start (its
-// node.json was lost in a power cut, its disk is unavailable) is reported, left out and tried again, while
-// the others serve. Faults that a person must fix end the start all the same: a port in use, wrong
-// settings, no master, no datanode at all, and any fault at a first start.
+// A cluster that has run before starts even without one of its datanodes: one that cannot start
+// (its node.json was lost in a power cut, its disk is unavailable) is reported, left out and tried
+// again, while the others serve. Faults that a person must fix end the start all the same: a port
+// in use, wrong settings, no master, no datanode at all, and any fault at a first start.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
@@ -107,7 +107,9 @@ export class ClusterProcesses {
     return Promise.all(masters.map((one) => this.#start(one)));
   }
 
-  /** Stops masters and datanodes at the same time, and then the etcd to which a leader hands over. */
+  /**
+   * Stops masters and datanodes at the same time, and then the etcd to which a leader hands over.
+   */
   async stop(): Promise<void> {
     this.#stopped ??= Promise.all(this.#processes.map((one) => one.stop())).then(() =>
       Promise.all(this.#etcd.map((one) => one.stop())),

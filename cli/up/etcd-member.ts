@@ -15,7 +15,9 @@ import { EXIT_FAILED, EXIT_OK } from '../exit.ts';
 import type { ChildMessage } from './child-messages.ts';
 
 const POLL_MS = 50;
-/** Members that end at the same time wait for each other; what they have acknowledged is on disk. */
+/**
+ * Members that end at the same time wait for each other; what they have acknowledged is on disk.
+ */
 const STOP_MS_MAX = 1_500;
 const PRIVATE_FOLDER = 0o700;
 

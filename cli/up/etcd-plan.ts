@@ -1,5 +1,5 @@
-// The etcd of a `stele up` with several masters: members on this machine, whose ports are chosen at the
-// first start and kept in `DIR/etcd.json`, because etcd stores the addresses of its members.
+// The etcd of a `stele up` with several masters: members on this machine, whose ports are chosen at
+// the first start and kept in `DIR/etcd.json`, because etcd stores the addresses of its members.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

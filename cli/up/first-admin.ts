@@ -12,8 +12,9 @@ const WAIT_MS_MAX = 10_000;
 const CALL_MS = 5_000;
 
 /**
- * Resolves when there is a user and, if `passwordFile` exists, when `admin` can log in with what is in it;
- * after 10 s in any case. Call it at a first start only: later the password may have been changed.
+ * Resolves when there is a user and, if `passwordFile` exists, when `admin` can log in with what is
+ * in it; after 10 s in any case. Call it at a first start only: later the password may have been
+ * changed.
  */
 export async function awaitAdmin(
   masters: string,

@@ -1,5 +1,5 @@
-// The data folder of `stele up`: only one `up` at a time, after the processes of its predecessor have
-// ended, and emptied if that is asked for.
+// The data folder of `stele up`: only one `up` at a time, after the processes of its predecessor
+// have ended, and emptied if that is asked for.
 
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,8 +22,9 @@ export interface ClearRequest {
 }
 
 /**
- * Locks the folder for this `stele up` and waits until the roles of an earlier, killed one have ended. Then
- * deletes the cluster in it if `clear` is set. Throws LOCKED with the pid of the `up` that uses it.
+ * Locks the folder for this `stele up` and waits until the roles of an earlier, killed one have
+ * ended. Then deletes the cluster in it if `clear` is set. Throws LOCKED with the pid of the `up`
+ * that uses it.
  */
 export async function openUpFolder(
   folder: string,
@@ -43,8 +44,8 @@ export async function openUpFolder(
 }
 
 /**
- * Waits for the roles of an earlier `up`. A role that still runs afterwards makes the start fail, because
- * each role locks its folder.
+ * Waits for the roles of an earlier `up`. A role that still runs afterwards makes the start fail,
+ * because each role locks its folder.
  */
 async function awaitOldRoles(
   folder: string,

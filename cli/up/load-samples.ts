@@ -18,14 +18,20 @@ export interface LoadContext {
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly tls: TlsSource | undefined;
-  /** How the loader shows that it belongs to the cluster; undefined: by its certificate, or not at all. */
+  /**
+   * How the loader shows that it belongs to the cluster; undefined: by its certificate, or not at
+   * all.
+   */
   readonly authorization: (() => string) | undefined;
 }
 
 /** The outcome of one load. */
 export interface LoadedSample {
   readonly line: string;
-  /** The version did not pass its gate. The previous version is served, so the cluster starts all the same. */
+  /**
+   * The version did not pass its gate. The previous version is served, so the cluster starts all
+   * the same.
+   */
   readonly isRejected: boolean;
 }
 

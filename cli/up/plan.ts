@@ -1,5 +1,5 @@
-// Plans what `stele up` runs: names, folders, ports and command lines of its processes. Pure, except that
-// it checks whether files exist.
+// Plans what `stele up` runs: names, folders, ports and command lines of its processes. Pure,
+// except that it checks whether files exist.
 //
 //   master          ports as given                 DIR/master
 //   master-j        each port + 100 x j            none: several masters share an etcd (etcd-plan.ts)
@@ -55,7 +55,9 @@ export interface EtcdFiles {
   readonly key: string;
 }
 
-/** The flags of master `index` of several, which share the etcd at `endpoints`; `tls`: of that etcd. */
+/**
+ * The flags of master `index` of several, which share the etcd at `endpoints`; `tls`: of that etcd.
+ */
 export function sharedMasterFlags(
   plan: ClusterPlan,
   index: number,
@@ -114,15 +116,18 @@ function portFlags(
 }
 
 /**
- * The memory flags of the datanodes: none if the user has set a limit, otherwise an equal part of the
- * default, because they share a machine.
+ * The memory flags of the datanodes: none if the user has set a limit, otherwise an equal part of
+ * the default, because they share a machine.
  */
 export function memoryWords(datanodes: number, source: SettingSource | undefined): string[] {
   if (source !== 'default') return [];
   return ['--memory-max', String(segmentBytesDefault(datanodes))];
 }
 
-/** Throws INVALID_ARGUMENT for settings that would make the first start fail, before anything is created. */
+/**
+ * Throws INVALID_ARGUMENT for settings that would make the first start fail, before anything is
+ * created.
+ */
 export function checkPlan(plan: ClusterPlan): void {
   assertShardCount(plan.shards);
   checkPorts(plan);
@@ -208,7 +213,9 @@ export function parseLoad(text: string): RequestedLoad {
   );
 }
 
-/** Throws for a path that does not exist, before anything is started. Globs are left to the loader. */
+/**
+ * Throws for a path that does not exist, before anything is started. Globs are left to the loader.
+ */
 export function checkLoadPaths(loads: readonly RequestedLoad[]): void {
   for (const { path, keyspace } of loads) {
     if (/[*?[{]/.test(path) || existsSync(path)) continue;

@@ -59,8 +59,8 @@ interface RunningParts {
 }
 
 /**
- * Runs until a signal comes; returns the exit code once everything is stopped. Throws SteleError, leaving
- * no process running.
+ * Runs until a signal comes; returns the exit code once everything is stopped. Throws SteleError,
+ * leaving no process running.
  */
 export async function runUp(options: UpOptions): Promise<number> {
   const loads = options.loads.map(parseLoad);

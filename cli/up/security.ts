@@ -1,5 +1,5 @@
-// How `stele up` secures its processes: what --secure and --auth on make in the data folder, and what they
-// are given of it.
+// How `stele up` secures its processes: what --secure and --auth on make in the data folder, and
+// what they are given of it.
 //
 //   DATA-DIR/certs            --secure: an authority, and certificates for the processes and the administrator
 //   DATA-DIR/cluster-secret   --auth on without --secure
@@ -81,7 +81,10 @@ export function planSecurity(
   };
 }
 
-/** Makes what is missing, in a data folder that is there. Passes what was made, in words, to `report`. */
+/**
+ * Makes what is missing, in a data folder that is there. Passes what was made, in words, to
+ * `report`.
+ */
 export async function makeSecurity(
   { access, dataDir, hosts, isSecure }: UpSecurity,
   report: (text: string) => void,

@@ -7,8 +7,8 @@
 //     start() throws         SIGTERM, 10 s, SIGKILL, stopped
 //       +-- keepTrying() ---------------------------+
 //
-// A restarted child gets the ports of its first run, so that the printed addresses stay valid. There are no
-// orphans: a child ends when its IPC channel closes, however the parent dies.
+// A restarted child gets the ports of its first run, so that the printed addresses stay valid.
+// There are no orphans: a child ends when its IPC channel closes, however the parent dies.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -61,7 +61,10 @@ export class SupervisedProcess {
     this.#events = events;
   }
 
-  /** Starts the process; resolves when it listens. Throws a SteleError with the child's own sentence and code. */
+  /**
+   * Starts the process; resolves when it listens. Throws a SteleError with the child's own sentence
+   * and code.
+   */
   async start(): Promise<NodeAddress> {
     const startedAtMs = monotonicNowMs();
     const run = await this.#launch();
@@ -146,8 +149,8 @@ export class SupervisedProcess {
 }
 
 /**
- * V8's worker threads (garbage collection, compilation) are four per process by default; on a small machine
- * those of all processes together would keep every core from readers for milliseconds.
+ * V8's worker threads (garbage collection, compilation) are four per process by default; on a small
+ * machine those of all processes together would keep every core from readers for milliseconds.
  */
 const ENGINE_THREADS_DEFAULT = 4;
 

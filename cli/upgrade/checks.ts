@@ -1,4 +1,5 @@
-// Whether the processes of a cluster may be replaced by this release, one at a time, by what its masters say.
+// Whether the processes of a cluster may be replaced by this release, one at a time, by what its
+// masters say.
 
 import { listNames } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';

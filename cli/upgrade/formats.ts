@@ -1,4 +1,5 @@
-// Releases and formats: whether this release reads what the cluster has, and whether a way back is left.
+// Releases and formats: whether this release reads what the cluster has, and whether a way back is
+// left.
 
 import type { Formats } from '../../proto/gen/stele/v1/cluster.ts';
 import { fail, ok, warn } from '../doctor/finding.ts';

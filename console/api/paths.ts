@@ -12,7 +12,9 @@ export function encodeBytes(bytes: Uint8Array): string {
   }).join('');
 }
 
-/** Whether a browser can send this key in a path: it takes `.` and `..` for folders, encoded or not. */
+/**
+ * Whether a browser can send this key in a path: it takes `.` and `..` for folders, encoded or not.
+ */
 export function fitsIntoPath(key: Uint8Array): boolean {
   const text = encodeBytes(key);
   return text !== '' && text !== '.' && text !== '..';

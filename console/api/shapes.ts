@@ -1,4 +1,5 @@
-// The JSON of the routes that the console asks, as /docs/json describes it. A test compares the two.
+// The JSON of the routes that the console asks, as /docs/json describes it. A test compares the
+// two.
 
 export type HealthWord = 'green' | 'yellow' | 'red' | 'unknown';
 export type Right = 'read' | 'load' | 'operate' | 'admin';

@@ -1,4 +1,5 @@
-// Health in a sentence, what is wrong, what is being done about it, and the numbers of the last minutes.
+// Health in a sentence, what is wrong, what is being done about it, and the numbers of the last
+// minutes.
 
 import { useMemo, useRef } from 'preact/hooks';
 import type { Health, Load } from '../api/shapes.ts';

@@ -33,8 +33,8 @@ const BUCKETS_PER_DOUBLING = 4;
 const SAME_START_MS = 3000;
 
 /**
- * `older` is a look some seconds ago: datanodes report what they have looked up with their heartbeats,
- * so that a short time says little about it.
+ * `older` is a look some seconds ago: datanodes report what they have looked up with their
+ * heartbeats, so that a short time says little about it.
  */
 export function sampleBetween(before: Look, now: Look, older = before): Sample {
   const memoryBytes = sumOf(now.health, (node) => node.resident_bytes);

@@ -1,4 +1,5 @@
-// The samples that the charts show: one a second or so, for the last 15 minutes, while the page is open.
+// The samples that the charts show: one a second or so, for the last 15 minutes, while the page is
+// open.
 
 import { effect, signal } from '@preact/signals';
 import { health, stats } from './answers.ts';

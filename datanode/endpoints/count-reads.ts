@@ -1,5 +1,5 @@
-// The reads that this process has answered, for `stele top` and the console. Asked for rarely, and only
-// then added up: reads themselves add to plain numbers.
+// The reads that this process has answered, for `stele top` and the console. Asked for rarely, and
+// only then added up: reads themselves add to plain numbers.
 
 import type { CountReadsRequest, CountReadsResponse } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Datanode } from '../node.ts';

@@ -1,4 +1,5 @@
-// Which keys of a keyspace this node is asked for, for a master or for a client of the Redis protocol.
+// Which keys of a keyspace this node is asked for, for a master or for a client of the Redis
+// protocol.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { GetHotKeysRequest, GetHotKeysResponse } from '../../proto/gen/stele/v1/datanode.ts';

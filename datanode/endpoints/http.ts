@@ -40,7 +40,10 @@ const SILENT_MS_MAX = 10_000;
 /** How often Node.js looks for overdue headers; by default they could take up to 40 s. */
 const CHECK_MS = 5000;
 
-/** No route has a schema, and loading the schema compilers would take a seventh of a datanode's start. */
+/**
+ * No route has a schema, and loading the schema compilers would take a seventh of a datanode's
+ * start.
+ */
 const NO_SCHEMAS = { buildValidator: noCompiler, buildSerializer: noCompiler };
 
 type ReadyRequest = FastifyRequest<{ Querystring: { verbose?: string; scope?: string } }>;

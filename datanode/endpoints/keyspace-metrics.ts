@@ -4,7 +4,10 @@ import type { MetricSet, Series } from '../../base/process/metrics.ts';
 import type { Datanode } from '../node.ts';
 import type { KeyspaceReads } from '../read-stats/keyspace-reads.ts';
 
-/** Keyspaces with series of their own. The others are added up, as each series costs its reader memory. */
+/**
+ * Keyspaces with series of their own. The others are added up, as each series costs its reader
+ * memory.
+ */
 const KEYSPACE_SERIES_MAX = 500;
 const OTHER_KEYSPACES = '(other)';
 

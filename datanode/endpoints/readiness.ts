@@ -21,7 +21,9 @@ export function notReadyReason(node: Datanode): string | undefined {
   return node.contact.isOutdated(nowMs) ? node.contact.staleReason(nowMs) : undefined;
 }
 
-/** The state of this node's view, for people: how old it is, and whether it may have been replaced. */
+/**
+ * The state of this node's view, for people: how old it is, and whether it may have been replaced.
+ */
 export function viewText({ cluster, contact }: Datanode, nowMs: number): string {
   if (cluster.view === undefined) return 'no view of the cluster yet';
   const reason = contact.staleReason(nowMs);
@@ -33,8 +35,8 @@ export function viewText({ cluster, contact }: Datanode, nowMs: number): string 
 }
 
 /**
- * The checks of `/readyz`. `ofCluster` adds a check of all shards, for a load balancer in front of all
- * datanodes.
+ * The checks of `/readyz`. `ofCluster` adds a check of all shards, for a load balancer in front of
+ * all datanodes.
  */
 export function readinessChecks(node: Datanode, ofCluster: boolean): Check[] {
   const { view } = node.cluster;

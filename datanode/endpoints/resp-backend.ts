@@ -1,7 +1,7 @@
 // The RESP commands of a datanode: answers for its own shards from memory, MOVED for the others.
 //
-// Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, and the value is
-// copied once, into the reply. No other command is hot.
+// Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, and the value
+// is copied once, into the reply. No other command is hot.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { keyspaceIndex } from '../../base/ids.ts';
@@ -265,8 +265,8 @@ export class DatanodeRespBackend implements CommandBackend {
   }
 
   /**
-   * The common shard of all keys; -1 after writing an error, for several slots or a shard that is not held
-   * here.
+   * The common shard of all keys; -1 after writing an error, for several slots or a shard that is
+   * not held here.
    */
   #commonShard(
     command: CommandArguments,
@@ -291,8 +291,8 @@ export class DatanodeRespBackend implements CommandBackend {
   }
 
   /**
-   * Writes MOVED to a node that has the slot, or CLUSTERDOWN if none is known. Throws LOADING if this node
-   * has the slot and is still verifying its segments. Never answers nil.
+   * Writes MOVED to a node that has the slot, or CLUSTERDOWN if none is known. Throws LOADING if
+   * this node has the slot and is still verifying its segments. Never answers nil.
    */
   #redirect(slot: number, out: ReplyWriter): void {
     const { nodeId } = this.#node.identity;

@@ -1,5 +1,5 @@
-// The dataset that a RESP session reads: its keyspace, and the table of a version of it. If it cannot be
-// read, the error says why.
+// The dataset that a RESP session reads: its keyspace, and the table of a version of it. If it
+// cannot be read, the error says why.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError, suspendedError } from '../../base/errors.ts';
@@ -41,7 +41,9 @@ export function tableOfVersion(
   return table;
 }
 
-/** The shards for which CLUSTER SLOTS lists this node first. Over all nodes, each shard occurs once. */
+/**
+ * The shards for which CLUSTER SLOTS lists this node first. Over all nodes, each shard occurs once.
+ */
 export function primaryShards(node: Datanode): number[] {
   const { view } = node.cluster;
   if (view === undefined) throw loading();

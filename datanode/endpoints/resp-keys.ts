@@ -1,8 +1,10 @@
-// The commands of a datanode that concern many keys: SCAN, KEYS, DBSIZE, RANDOMKEY and the keys of a slot.
+// The commands of a datanode that concern many keys: SCAN, KEYS, DBSIZE, RANDOMKEY and the keys of
+// a slot.
 //
-// All but the last cover the shards for which this node is listed first, as a primary of Redis does. So the
-// union over all nodes is the keyspace, with no key twice, and tools that add up DBSIZE are right. Shards
-// that a node holds as a replica are visible only to commands that name a key or a slot.
+// All but the last cover the shards for which this node is listed first, as a primary of Redis
+// does. So the union over all nodes is the keyspace, with no key twice, and tools that add up
+// DBSIZE are right. Shards that a node holds as a replica are visible only to commands that name a
+// key or a slot.
 
 import { setImmediate } from 'node:timers/promises';
 import { SteleError } from '../../base/errors.ts';
@@ -75,8 +77,8 @@ export const KEYS_HANDLERS = {
 } satisfies Partial<Record<BackendCommand, KeysHandler>>;
 
 /**
- * The shards for which this node is listed first. Throws UNAVAILABLE if one is not here, because 0 would be
- * wrong.
+ * The shards for which this node is listed first. Throws UNAVAILABLE if one is not here, because 0
+ * would be wrong.
  */
 function primaryShardsHere(node: Datanode, keyspaceName: string): number[] {
   const table = currentTable(node, keyspaceName);
@@ -116,7 +118,10 @@ function scan(
   writeScanPage(out, isEnd ? '0' : encodeCursor(snapshotOf(keyspace.uid, version), next), keys);
 }
 
-/** Plans a scan of the shards for which this node is listed first. Throws UNAVAILABLE if one is not here. */
+/**
+ * Plans a scan of the shards for which this node is listed first. Throws UNAVAILABLE if one is not
+ * here.
+ */
 function primaryPlan(node: Datanode, table: VersionTable): (shard: number) => 'scan' | 'skip' {
   const primary = new Set(primaryShards(node));
   return (shard) => {
@@ -126,7 +131,9 @@ function primaryPlan(node: Datanode, table: VersionTable): (shard: number) => 's
   };
 }
 
-/** KEYS with a pattern that may match several keys: like SCAN, in small pieces, all of one version. */
+/**
+ * KEYS with a pattern that may match several keys: like SCAN, in small pieces, all of one version.
+ */
 async function matchingKeys(
   node: Datanode,
   command: CommandArguments,
@@ -144,8 +151,9 @@ async function matchingKeys(
 }
 
 /**
- * The keys of a slot, page by page; undefined if the slot is elsewhere. A shard's records are in the order
- * of their hash, so the keys of a slot are spread over all of it, and every key of the shard is read.
+ * The keys of a slot, page by page; undefined if the slot is elsewhere. A shard's records are in
+ * the order of their hash, so the keys of a slot are spread over all of it, and every key of the
+ * shard is read.
  */
 function slotPages(
   node: Datanode,
@@ -166,7 +174,10 @@ function slotPages(
   ];
 }
 
-/** Whether the slot is here. Throws UNAVAILABLE if it is not, although the view lists this node for it. */
+/**
+ * Whether the slot is here. Throws UNAVAILABLE if it is not, although the view lists this node for
+ * it.
+ */
 function isHere({ cluster, identity }: Datanode, table: VersionTable, slot: number): boolean {
   const shard = shardOfSlot(slot, table.shards.length);
   if (table.shards[shard] !== undefined) return true;

@@ -1,5 +1,6 @@
-// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH | HOTKEYS [count] on a datanode: answers from the last view and
-// from the segments held. The fields have the same names as on the master, which knows more of them.
+// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH | HOTKEYS [count] on a datanode: answers
+// from the last view and from the segments held. The fields have the same names as on the master,
+// which knows more of them.
 
 import { visibleView } from '../../access/visible.ts';
 import { STELE_VERSION } from '../../base/process/build-version.ts';

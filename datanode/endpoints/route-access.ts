@@ -1,7 +1,8 @@
 // The door of a datanode's HTTP port with --auth on: what each route asks of its caller.
 //
-// An app does not start with a route that is not listed here. Upgraded connections are for everybody who is
-// known; what they may read and send is checked for each request (lookup-batch.ts, segment-keeper.ts).
+// An app does not start with a route that is not listed here. Upgraded connections are for
+// everybody who is known; what they may read and send is checked for each request (lookup-batch.ts,
+// segment-keeper.ts).
 
 import assert from 'node:assert/strict';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -15,8 +16,8 @@ import type { SteleError } from '../../base/errors.ts';
 import { httpAttempt, shownBy } from '../../transport/http-access.ts';
 
 /**
- * `open`: nothing; `user for details`: nothing, and any user for ?verbose; `metrics`: the right `operate`, or
- * what opens them (metrics-door.ts); otherwise a right on everything.
+ * `open`: nothing; `user for details`: nothing, and any user for ?verbose; `metrics`: the right
+ * `operate`, or what opens them (metrics-door.ts); otherwise a right on everything.
  */
 type RouteAccess = 'open' | 'user for details' | 'metrics' | Right;
 

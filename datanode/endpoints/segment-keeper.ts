@@ -20,8 +20,8 @@ export function segmentKeeperOf(node: Datanode): SegmentKeeper {
 }
 
 /**
- * Throws PERMISSION_DENIED. The view may not have the keyspace of a first load yet; a segment of it counts
- * for nothing unless the master commits it, which asks for the right on that keyspace.
+ * Throws PERMISSION_DENIED. The view may not have the keyspace of a first load yet; a segment of it
+ * counts for nothing unless the master commits it, which asks for the right on that keyspace.
  */
 function requireLoad(subject: Subject, keyspaceUid: string, { cluster }: Datanode): void {
   const name = cluster.keyspaceOf(keyspaceUid)?.name;

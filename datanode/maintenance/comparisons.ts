@@ -1,5 +1,5 @@
-// Answers questions that read many records: what deltas change, how two versions differ. The work runs in
-// worker threads, on the segments that are being served.
+// Answers questions that read many records: what deltas change, how two versions differ. The work
+// runs in worker threads, on the segments that are being served.
 
 import { SteleError } from '../../base/errors.ts';
 import { DIFF_SAMPLES_MAX } from '../../base/limits.ts';
@@ -21,8 +21,8 @@ import type { SegmentWork } from './segment-work.ts';
 import type { VersionTables } from '../storage/version-tables.ts';
 
 /**
- * Calls of one kind at a time; each has one task in the threads. The limits are separate, so that users'
- * diffs cannot delay commits.
+ * Calls of one kind at a time; each has one task in the threads. The limits are separate, so that
+ * users' diffs cannot delay commits.
  */
 const CALLS_MAX = 16;
 

@@ -1,13 +1,13 @@
-// Carries out merge orders: merges a shard's base and deltas into one segment, one order at a time, in a
-// worker thread, at a limited rate.
+// Carries out merge orders: merges a shard's base and deltas into one segment, one order at a time,
+// in a worker thread, at a limited rate.
 //
 //   asked  -> the result is already held: DONE     (also after a restart: its name identifies its content)
 //          -> queued or running:          WAITING
 //          -> otherwise queued:           WAITING, and DONE or FAILED when asked again
 //
-// The result is checked against the totals that the master expects, verified like any incoming segment,
-// made durable, and only then held. Nothing is dropped here: readers keep using the old segments until a
-// manifest names the new one.
+// The result is checked against the totals that the master expects, verified like any incoming
+// segment, made durable, and only then held. Nothing is dropped here: readers keep using the old
+// segments until a manifest names the new one.
 
 import { sleep } from '../../base/clock.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
@@ -61,8 +61,8 @@ export class Merger {
   }
 
   /**
-   * Returns the state of each order, in the same order, and queues those that are new. `bytesPerSecondMax`
-   * 0: no limit.
+   * Returns the state of each order, in the same order, and queues those that are new.
+   * `bytesPerSecondMax` 0: no limit.
    */
   accept(orders: readonly MergeOrder[], bytesPerSecondMax: number): MergeStatus[] {
     this.#bytesPerSecondMax = bytesPerSecondMax;

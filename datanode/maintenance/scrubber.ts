@@ -1,6 +1,6 @@
-// Verifies all held segments periodically, in memory and on disk, at a limited rate, because memory and
-// disks rot. A pass checks every segment, the one with the oldest check first; passes start at least one
-// interval apart.
+// Verifies all held segments periodically, in memory and on disk, at a limited rate, because memory
+// and disks rot. A pass checks every segment, the one with the oldest check first; passes start at
+// least one interval apart.
 //
 //     memory   disk
 //     good     good    next
@@ -9,8 +9,9 @@
 //     bad      bad     out of service; the file goes to quarantine; the master sees the segment missing
 //                      and has it copied from a replica
 //
-// Small pieces are checked in a worker thread, with pauses between them to keep to the rate. The file is
-// read through the system's page cache: rot under a cached page is found once the page has left the cache.
+// Small pieces are checked in a worker thread, with pauses between them to keep to the rate. The
+// file is read through the system's page cache: rot under a cached page is found once the page has
+// left the cache.
 
 import type { SegmentKey } from '../../base/segment-name.ts';
 import { segmentKey, shardNamedBy } from '../../base/segment-name.ts';
@@ -152,7 +153,10 @@ export class Scrubber {
     }
   }
 
-  /** Checks a parked segment, of which there is only a file; if that is bad, another datanode has a good one. */
+  /**
+   * Checks a parked segment, of which there is only a file; if that is bad, another datanode has a
+   * good one.
+   */
   async #checkParked(
     held: HeldSegment,
     path: string,

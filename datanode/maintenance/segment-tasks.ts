@@ -1,6 +1,6 @@
-// Work on whole segments that takes longer than a reader should wait. It runs in worker threads, on the
-// memory that the segments are served from. All functions are pure, over data that can be posted to a
-// thread.
+// Work on whole segments that takes longer than a reader should wait. It runs in worker threads, on
+// the memory that the segments are served from. All functions are pure, over data that can be
+// posted to a thread.
 //
 // `stop` is four shared bytes: the caller sets the first to end the task early (CANCELLED).
 
@@ -114,7 +114,10 @@ export function scrub({ from, path, segment, to }: ScrubTask): ScrubFinding {
   return { memory: undefined, disk: compareFile(path, bytes, from, to) };
 }
 
-/** Describes how the file differs from `bytes`, which are known to be good; undefined if it does not. */
+/**
+ * Describes how the file differs from `bytes`, which are known to be good; undefined if it does
+ * not.
+ */
 function compareFile(path: string, bytes: Buffer, from: number, to: number): string | undefined {
   let file: number;
   try {

@@ -1,7 +1,7 @@
 // Runs work on whole segments in a few worker threads, next to the thread that answers readers.
 //
-// Threads start when there is work and end after an idle time. Segments are read in place; nothing is
-// copied.
+// Threads start when there is work and end after an idle time. Segments are read in place; nothing
+// is copied.
 
 import { Piscina } from 'piscina';
 import { SteleError, toSteleError } from '../../base/errors.ts';
@@ -24,12 +24,17 @@ export class SegmentWork {
   readonly #file: string | undefined;
   #closed = false;
 
-  /** `file` is the built worker; without it, the work is done in this thread (tests that run the sources). */
+  /**
+   * `file` is the built worker; without it, the work is done in this thread (tests that run the
+   * sources).
+   */
   constructor(file = workerFile('./segment-worker.js', import.meta.url)) {
     this.#file = file;
   }
 
-  /** Computes what `delta` changes in `older`, newest first. Throws CANCELLED, CORRUPT, OVERLOADED. */
+  /**
+   * Computes what `delta` changes in `older`, newest first. Throws CANCELLED, CORRUPT, OVERLOADED.
+   */
   measure(delta: Segment, older: readonly Segment[], signal?: AbortSignal): Promise<Overlay> {
     return this.#stoppable(signal, (stop) =>
       this.#run('measure', tasks.measure, {

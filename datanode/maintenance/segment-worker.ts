@@ -1,8 +1,8 @@
 // The worker thread of segment-work.ts: a thin shell over the tasks.
 //
-// It runs at a lower priority than the thread that answers readers, if the system can set that for one
-// thread (Linux). Errors cross the thread boundary as plain objects, because structured clone would strip
-// the code from a SteleError.
+// It runs at a lower priority than the thread that answers readers, if the system can set that for
+// one thread (Linux). Errors cross the thread boundary as plain objects, because structured clone
+// would strip the code from a SteleError.
 
 import { toSteleError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';

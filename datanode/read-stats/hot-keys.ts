@@ -1,5 +1,5 @@
-// The most frequent of the sampled keys, in bounded memory: the Space-Saving algorithm (Metwally, Agrawal
-// and El Abbadi, 2005).
+// The most frequent of the sampled keys, in bounded memory: the Space-Saving algorithm (Metwally,
+// Agrawal and El Abbadi, 2005).
 //
 //   256 counters. A sampled key that has one adds to it; any other key takes over the smallest one, with its
 //   count. So a count is at most that smallest count too high, and a key that has more than 1/256 of the
@@ -36,7 +36,9 @@ export class HotKeys {
   #samples = 0;
   #sinceHalved = 0;
 
-  /** Adds a sampled read of bytes[start, end). `valueBytes` is undefined if the key was not found. */
+  /**
+   * Adds a sampled read of bytes[start, end). `valueBytes` is undefined if the key was not found.
+   */
   add(bytes: Uint8Array, start: number, end: number, valueBytes: number | undefined): void {
     this.#samples++;
     if (++this.#sinceHalved >= HALVE_EVERY_SAMPLES) this.#halve();

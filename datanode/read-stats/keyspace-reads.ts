@@ -4,7 +4,10 @@
 
 import { HotKeys } from './hot-keys.ts';
 
-/** One read in so many is sampled, on average, or fewer if that would be more than `SAMPLES_PER_SECOND`. */
+/**
+ * One read in so many is sampled, on average, or fewer if that would be more than
+ * `SAMPLES_PER_SECOND`.
+ */
 const READS_PER_SAMPLE = 512;
 /** A sample takes microseconds, so more would cost more than 0.1% of the time. */
 const SAMPLES_PER_SECOND = 100;

@@ -1,7 +1,7 @@
 // The read counters of a datanode, for /metrics, INFO and the heartbeats.
 //
-// Hot: plain numbers. The time is taken once per turn or batch; each of its keys counts as one read of that
-// duration.
+// Hot: plain numbers. The time is taken once per turn or batch; each of its keys counts as one read
+// of that duration.
 
 import { LatencyHistogram } from '../../base/process/latency.ts';
 
@@ -35,7 +35,10 @@ export class LookupRate {
     this.#fromMs = nowMs;
   }
 
-  /** Keys per second since the previous call. Calls less than half a second apart return the same value. */
+  /**
+   * Keys per second since the previous call. Calls less than half a second apart return the same
+   * value.
+   */
   perSecond(nowMs: number): number {
     const spanMs = nowMs - this.#fromMs;
     if (spanMs < SPAN_MS_MIN) return this.#perSecond;

@@ -1,7 +1,7 @@
 // Answers one batch of lookups: packed keys in, packed results out, in pieces.
 //
-// A long batch is answered in several messages of about 1 MiB, and the event loop may run between them, so
-// that one batch of large values neither fills memory nor delays other readers.
+// A long batch is answered in several messages of about 1 MiB, and the event loop may run between
+// them, so that one batch of large values neither fills memory nor delays other readers.
 
 import { requireRight } from '../../access/subject.ts';
 import type { Subject } from '../../access/subject.ts';
@@ -67,9 +67,9 @@ function requireTargets(
 }
 
 /**
- * Yields the replies to one request, each for consecutive keys. `results` includes the head that `writer`
- * leaves free. The request's `keys` may be replaced by a copy between two replies. Throws INVALID_ARGUMENT
- * if the bytes are not a batch.
+ * Yields the replies to one request, each for consecutive keys. `results` includes the head that
+ * `writer` leaves free. The request's `keys` may be replaced by a copy between two replies. Throws
+ * INVALID_ARGUMENT if the bytes are not a batch.
  */
 function* answerBatch(
   request: LookupRequestFrame,

@@ -1,12 +1,14 @@
-// Serves one connection of the lookup protocol (proto/lookup-protocol.ts): requests in, replies out.
+// Serves one connection of the lookup protocol (proto/lookup-protocol.ts): requests in, replies
+// out.
 //
 //   data -> [ request -> replies ]* -> yields after a millisecond, or when the peer does not read
 //
 // Invariants:
 //
 // - Requests are answered one after the other, in order.
-// - The socket is read only while no request is pending and the output is below its limit. So a peer can make
-//   this process hold an incomplete request (2 MiB), one read, and some MiB of replies.
+// - The socket is read only while no request is pending and the output is below its limit. So a
+//   peer can make this process hold an incomplete request (2 MiB), one read, and some MiB of
+//   replies.
 // - A peer that stops reading, or does not complete a request, is disconnected within a minute.
 
 import type { IncomingHttpHeaders } from 'node:http';
@@ -41,7 +43,9 @@ const OUTPUT_BYTES_SMALL = 64 * 1024;
 const TURN_MS_MAX = 1;
 /** How long a peer may read nothing, or take to complete a request. */
 const IDLE_MS_MAX = 20_000;
-/** Shared by all lookup connections, so that those of the master do not wait for a thousand others. */
+/**
+ * Shared by all lookup connections, so that those of the master do not wait for a thousand others.
+ */
 const share = new LoopShare();
 /** One per thread, because it is empty between two replies. */
 const writer = new PackedWriter(64 * 1024, FRAME_HEAD_BYTES);
@@ -51,8 +55,8 @@ export interface LookupAnswerer {
   /** Throws WRONG_NODE if the peer means another node; an empty string means any. */
   expect(nodeId: string): void;
   /**
-   * Yields replies whose entries are in `results` of `writer`, which leaves a head free. What it throws is
-   * reported to the peer. `subject` is the peer, with --auth on.
+   * Yields replies whose entries are in `results` of `writer`, which leaves a head free. What it
+   * throws is reported to the peer. `subject` is the peer, with --auth on.
    */
   answer(
     request: LookupRequestFrame,
@@ -60,8 +64,8 @@ export interface LookupAnswerer {
     subject?: Subject,
   ): Iterator<LookupReply, void>;
   /**
-   * Called when all replies to `request` are written, with the time since the start of the turn in which
-   * the first one was.
+   * Called when all replies to `request` are written, with the time since the start of the turn in
+   * which the first one was.
    */
   onAnswered(request: LookupRequestFrame, tookMs: number): void;
 }
@@ -246,7 +250,8 @@ class LookupServerConnection {
     this.#request = this.#replies = undefined;
     if (this.#socket.destroyed) return;
     endSoon(this.#socket, encodeRefusal(toSteleError(thrown)));
-    // Input is read and discarded, because unread input would reset the connection and lose the refusal.
+    // Input is read and discarded, because unread input would reset the connection and lose the
+    // refusal.
     this.#socket.resume();
   }
 }

@@ -3,8 +3,8 @@
 //   key -> slot -> shard -> segment of the version, or its base with deltas, newest first -> record
 //
 // Hot: plain functions over numbers and Buffers; nothing is allocated per key. The outcome is a
-// LookupStatus; if it is OK, `lastHit` says where the value lies. `lastHit` is one object for the whole
-// process, valid until the next call.
+// LookupStatus; if it is OK, `lastHit` says where the value lies. `lastHit` is one object for the
+// whole process, valid until the next call.
 
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
@@ -26,8 +26,8 @@ export function releaseLastHit(): void {
 }
 
 /**
- * Looks up key[start, end) in one version. NOT_FOUND only if this node holds all of the shard's segments;
- * otherwise UNAVAILABLE.
+ * Looks up key[start, end) in one version. NOT_FOUND only if this node holds all of the shard's
+ * segments; otherwise UNAVAILABLE.
  */
 export function lookupInTable(
   table: VersionTable,
@@ -59,8 +59,8 @@ export function lookupInShard(
 }
 
 /**
- * Like `lookupInShard`, for a caller that also knows the key's hash; all segments of a keyspace share the
- * seeds.
+ * Like `lookupInShard`, for a caller that also knows the key's hash; all segments of a keyspace
+ * share the seeds.
  */
 export function lookupHashed(
   table: VersionTable,

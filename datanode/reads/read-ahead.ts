@@ -1,5 +1,5 @@
-// Read-ahead: the GETs that have arrived after the present one, or the next keys of a batch, are hashed,
-// and the memory that they need is read, before the first of them is answered.
+// Read-ahead: the GETs that have arrived after the present one, or the next keys of a batch, are
+// hashed, and the memory that they need is read, before the first of them is answered.
 //
 //   *2 $3 GET $5 key:1 | *2 $3 GET $5 key:2 | ...        bytes that have arrived
 //         |                      |
@@ -9,10 +9,10 @@
 //         v                      v
 //     GET key:1 answered, GET key:2 answered, ...        4. by then all of it is in the cache
 //
-// A single lookup waits for memory twice, and the processor can do nothing else meanwhile. The waits of
-// independent reads overlap if nothing stands between them; hence the short loops. The answers are the same
-// without it: it only remembers the hash and the slot of a key by its place in the buffer, and `take`
-// returns them only for that place, that buffer and that table.
+// A single lookup waits for memory twice, and the processor can do nothing else meanwhile. The
+// waits of independent reads overlap if nothing stands between them; hence the short loops. The
+// answers are the same without it: it only remembers the hash and the slot of a key by its place in
+// the buffer, and `take` returns them only for that place, that buffer and that table.
 //
 // Hot: plain functions over numbers and bytes; nothing is allocated.
 
@@ -27,7 +27,9 @@ import type { Segment } from '../../segment/reader.ts';
 import { lookupHashed, lookupInShard } from './lookup.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
-/** Enough for the waits to overlap, and few enough for all lines to stay in the first-level cache. */
+/**
+ * Enough for the waits to overlap, and few enough for all lines to stay in the first-level cache.
+ */
 export const READ_AHEAD_KEYS = 16;
 export class ReadAhead {
   slot = 0;
@@ -65,7 +67,10 @@ export class ReadAhead {
     this.#next = 0;
   }
 
-  /** Notes the GETs in `bytes[at, end)`, where a command begins. Stops at anything but a complete GET. */
+  /**
+   * Notes the GETs in `bytes[at, end)`, where a command begins. Stops at anything but a complete
+   * GET.
+   */
   fill(bytes: Uint8Array, at: number, end: number, table: VersionTable): void {
     this.clear();
     // With one command there is nothing to overlap.
@@ -79,8 +84,8 @@ export class ReadAhead {
   }
 
   /**
-   * Looks up the key like `lookupInTable`, and sets `slot` to its slot. Cheaper for keys that were noted,
-   * in the order in which they were.
+   * Looks up the key like `lookupInTable`, and sets `slot` to its slot. Cheaper for keys that were
+   * noted, in the order in which they were.
    */
   lookup(bytes: Uint8Array, start: number, end: number, table: VersionTable): LookupStatus {
     if (!this.take(bytes, start, table)) {
@@ -92,7 +97,10 @@ export class ReadAhead {
     return lookupHashed(table, shard, bytes, start, end, this.h1, this.h2);
   }
 
-  /** Reads the memory of all noted keys: three passes over all of them, so that the reads of one pass overlap. */
+  /**
+   * Reads the memory of all noted keys: three passes over all of them, so that the reads of one
+   * pass overlap.
+   */
   touch(): void {
     const segments = this.#segments;
     const places = this.#places;
@@ -132,8 +140,8 @@ export class ReadAhead {
   }
 
   /**
-   * Notes a key, at most READ_AHEAD_KEYS between two calls of `clear`, all of one buffer. Call `touch`
-   * after the last.
+   * Notes a key, at most READ_AHEAD_KEYS between two calls of `clear`, all of one buffer. Call
+   * `touch` after the last.
    */
   note(bytes: Uint8Array, start: number, end: number, table: VersionTable): void {
     const slot = slotOfKey(bytes, start, end);

@@ -2,9 +2,9 @@
 //
 //   place -> records of the shards from there on -> keys that match, and the place to continue from
 //
-// A call ends between two positions (see shard-records.ts), so that no key is returned twice and none is
-// missed. It ends once it has read as many records as were asked for, or more bytes of keys than one
-// event-loop tick should read.
+// A call ends between two positions (see shard-records.ts), so that no key is returned twice and
+// none is missed. It ends once it has read as many records as were asked for, or more bytes of keys
+// than one event-loop tick should read.
 
 import { SteleError } from '../../base/errors.ts';
 import { globMatches } from '../../base/glob.ts';
@@ -18,7 +18,10 @@ const RECORDS_MAX = 10_000;
 const KEY_BYTES_MAX_PER_CALL = 1024 * 1024;
 /** Limit of the matching cost: bytes of keys x bytes of the pattern. */
 const MATCH_COST_MAX = 16 * 1024 * 1024;
-/** RANDOMKEY chooses among so many neighbours, so that a key after a gap is hardly more likely than others. */
+/**
+ * RANDOMKEY chooses among so many neighbours, so that a key after a gap is hardly more likely than
+ * others.
+ */
 const RANDOM_CANDIDATES = 16;
 const LONG_SCANS_MAX = 64;
 
@@ -86,7 +89,10 @@ export function scanHeldShards(
   return scanTable(table, from, planOf, limits);
 }
 
-/** A key of one of `shards`, which are held here; undefined if there is none. `random` returns 0 .. 1. */
+/**
+ * A key of one of `shards`, which are held here; undefined if there is none. `random` returns 0 ..
+ * 1.
+ */
 export function randomKey(
   table: VersionTable,
   shards: readonly number[],
@@ -139,8 +145,8 @@ class ScanBudget {
   }
 
   /**
-   * Whether the budget does not allow for a key of `keyBytes`, including the cost of matching it. The first
-   * key of a call is always read.
+   * Whether the budget does not allow for a key of `keyBytes`, including the cost of matching it.
+   * The first key of a call is always read.
    */
   isSpentBefore(keyBytes: number): boolean {
     if (this.spent) return true;
@@ -159,7 +165,9 @@ class ScanBudget {
   }
 }
 
-/** Runs commands that read whole shards, in pieces: one runs, some wait, further ones are refused. */
+/**
+ * Runs commands that read whole shards, in pieces: one runs, some wait, further ones are refused.
+ */
 export class LongScans {
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();

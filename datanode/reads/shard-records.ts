@@ -1,17 +1,17 @@
-// Walks the live records of one shard of one version, from any position, across all of its segments. Used
-// by SCAN, RANDOMKEY and the commands about a slot.
+// Walks the live records of one shard of one version, from any position, across all of its
+// segments. Used by SCAN, RANDOMKEY and the commands about a slot.
 //
 //   segments, newest first        one order: the first hash lane of the key
 //     [  a     d    f  ]
 //     [ a' b       e   ]    ->    a  b  c  d  e  f        (a' is hidden by the newer a)
 //     [    c  d'     g ]
 //
-// A position is the upper 24 bits of that lane, 0 .. POSITION_END - 1. It depends only on the key and the
-// keyspace, not on the segment, the version, or the number of records. Keys of one position are adjacent,
-// so a reader that stops between two positions can continue from the second.
+// A position is the upper 24 bits of that lane, 0 .. POSITION_END - 1. It depends only on the key
+// and the keyspace, not on the segment, the version, or the number of records. Keys of one position
+// are adjacent, so a reader that stops between two positions can continue from the second.
 //
-// Invariants: every live key is visited exactly once, in order of position; the live record of a key is the
-// one in the newest segment that has it. Nothing is allocated per record.
+// Invariants: every live key is visited exactly once, in order of position; the live record of a
+// key is the one in the newest segment that has it. Nothing is allocated per record.
 
 import assert from 'node:assert/strict';
 import { SteleError } from '../../base/errors.ts';

@@ -1,13 +1,14 @@
 // Tracks the health of the disk: its free space, and whether it accepts writes. The sources are the
-// outcomes of segment writes, the free bytes that the system reports, measured repeatedly, and a small
-// probe file that is written and synced now and then, so that a failing disk is known before a load finds
-// out. A node with disk trouble is sent no segments; it serves what it holds from memory.
+// outcomes of segment writes, the free bytes that the system reports, measured repeatedly, and a
+// small probe file that is written and synced now and then, so that a failing disk is known before
+// a load finds out. A node with disk trouble is sent no segments; it serves what it holds from
+// memory.
 //
-// Some file systems (quotas, network disks) report more free bytes than they accept. If a write finds no
-// space although the system reports some, that amount is subtracted from then on.
+// Some file systems (quotas, network disks) report more free bytes than they accept. If a write
+// finds no space although the system reports some, that amount is subtracted from then on.
 //
-// Invariants: nothing here makes a heartbeat wait for the disk; at most one measurement and one probe are
-// in progress; one that hangs counts as trouble.
+// Invariants: nothing here makes a heartbeat wait for the disk; at most one measurement and one
+// probe are in progress; one that hangs counts as trouble.
 
 import { join } from 'node:path';
 import type { BackgroundTasks } from '../../base/background.ts';
@@ -46,8 +47,8 @@ export class DiskHealth {
   #probing = false;
 
   /**
-   * `folder` is the data folder; the probe is a file in its `incoming`. `keptBytes` returns the bytes that
-   * must stay free (the reserve, and what is promised).
+   * `folder` is the data folder; the probe is a file in its `incoming`. `keptBytes` returns the
+   * bytes that must stay free (the reserve, and what is promised).
    */
   constructor(
     folder: string,
@@ -73,8 +74,8 @@ export class DiskHealth {
   }
 
   /**
-   * Notes that a write failed; what it wrote is still there. An error of another code (CORRUPT) is about
-   * the bytes and says nothing about the disk.
+   * Notes that a write failed; what it wrote is still there. An error of another code (CORRUPT) is
+   * about the bytes and says nothing about the disk.
    */
   async failed(thrown: unknown): Promise<void> {
     const { code, message } = toSteleError(thrown, 'IO');
@@ -111,7 +112,10 @@ export class DiskHealth {
     return this.freeBytes;
   }
 
-  /** The trouble as known now; undefined if nothing is wrong. Starts a new measurement or probe if one is due. */
+  /**
+   * The trouble as known now; undefined if nothing is wrong. Starts a new measurement or probe if
+   * one is due.
+   */
   trouble(hasRoom: boolean, nowMs: number): DiskTrouble | undefined {
     this.#lookAgain(nowMs);
     const writeError = this.#hanging(nowMs) || this.#measureError || this.#writeError;

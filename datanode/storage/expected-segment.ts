@@ -1,9 +1,10 @@
-// Checks that a segment file is the one that its path says: its name is its id, its folder the keyspace.
+// Checks that a segment file is the one that its path says: its name is its id, its folder the
+// keyspace.
 //
 //     segments/<keyspace uid>/<segment id>.seg
 //
-// Any other file is intact but wrong: two files whose names were swapped, or one that was copied from
-// another keyspace, would answer for keys that they do not have.
+// Any other file is intact but wrong: two files whose names were swapped, or one that was copied
+// from another keyspace, would answer for keys that they do not have.
 
 import { SteleError } from '../../base/errors.ts';
 import { openSegment, segmentMeta } from '../../segment/reader.ts';
@@ -15,8 +16,8 @@ export interface ExpectedSegment {
 }
 
 /**
- * Opens the bytes of a segment file. Throws UNKNOWN_FORMAT or CORRUPT, also if their header names another
- * segment than `expected`, of which any part may be missing.
+ * Opens the bytes of a segment file. Throws UNKNOWN_FORMAT or CORRUPT, also if their header names
+ * another segment than `expected`, of which any part may be missing.
  */
 export function openAs(bytes: Buffer, expected: Partial<ExpectedSegment>): Segment {
   const segment = openSegment(bytes);

@@ -1,16 +1,16 @@
-// The verified segments that this node holds, by keyspace and id, with a revision that rises at every
-// change and a short journal, so that the master can ask for the changes.
+// The verified segments that this node holds, by keyspace and id, with a revision that rises at
+// every change and a short journal, so that the master can ask for the changes.
 //
-// A segment's name identifies its content. So a load may be answered "already here" for a segment that the
-// master has just ordered to drop with an old version. That answer claims the segment: its revision rises,
-// and an order that was decided at an earlier revision no longer removes it.
+// A segment's name identifies its content. So a load may be answered "already here" for a segment
+// that the master has just ordered to drop with an old version. That answer claims the segment: its
+// revision rises, and an order that was decided at an earlier revision no longer removes it.
 //
 //   master   knows revision 7, orders: drop S as of 7  ------------------+
 //   load     offers S  -> "already here", S claimed at 8                 v
 //   datanode                                              8 > 7: S stays
 //
-// A suspended keyspace is parked: its segments are listed as before, but their bytes are only on disk, and
-// `get` does not return them (suspension.ts).
+// A suspended keyspace is parked: its segments are listed as before, but their bytes are only on
+// disk, and `get` does not return them (suspension.ts).
 //
 // Invariant: a segment is in here only after its bytes were verified and are durable on disk.
 
@@ -117,7 +117,10 @@ export class Holdings {
     return this.#parking.has(keyspaceUid);
   }
 
-  /** Brings a parked segment back, which was read and verified again. Returns false if it is no longer parked. */
+  /**
+   * Brings a parked segment back, which was read and verified again. Returns false if it is no
+   * longer parked.
+   */
   restore(keyspaceUid: string, segmentId: string, segment: Segment): boolean {
     const held = this.#byKeyspace.get(keyspaceUid)?.get(segmentId);
     if (held === undefined || held.segment !== undefined || this.#parking.has(keyspaceUid)) {
@@ -196,7 +199,9 @@ export class Holdings {
     }
   }
 
-  /** The changes after `sinceRevision`, or everything if the journal does not reach back that far. */
+  /**
+   * The changes after `sinceRevision`, or everything if the journal does not reach back that far.
+   */
   list(sinceRevision: number): ListHoldingsResponse {
     const oldest = this.#journal[0]?.revision ?? this.#revision + 1;
     const known = sinceRevision > 0 && sinceRevision <= this.#revision;

@@ -1,9 +1,9 @@
-// The memory that segments may take: what is held, and what is reserved for segments on their way into
-// memory, whether they arrive, are read at a start, or return from a suspension.
+// The memory that segments may take: what is held, and what is reserved for segments on their way
+// into memory, whether they arrive, are read at a start, or return from a suspension.
 //
-// Memory of released segments (dropped, refused, abandoned) is not free at once: the garbage collector,
-// which does not see shared memory, has to run first. So it is counted, and a collection is forced when it
-// would take memory use above the limit.
+// Memory of released segments (dropped, refused, abandoned) is not free at once: the garbage
+// collector, which does not see shared memory, has to run first. So it is counted, and a collection
+// is forced when it would take memory use above the limit.
 //
 // Invariant: what is held, reserved and not yet collected is at most the limit and `LEFT_BYTES_MIN`
 // together.
@@ -38,8 +38,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Reserves memory for `byteCount` bytes. The returned function releases the reservation: call it once the
-   * bytes are held or abandoned; further calls do nothing. Throws MEMORY_LIMIT.
+   * Reserves memory for `byteCount` bytes. The returned function releases the reservation: call it
+   * once the bytes are held or abandoned; further calls do nothing. Throws MEMORY_LIMIT.
    */
   reserve(byteCount: number): () => void {
     const wanted = this.#holdings.segmentBytes + this.#promisedBytes + byteCount;

@@ -1,9 +1,9 @@
-// Detects segment files that were removed while the node is running (a folder deleted by hand, another disk
-// mounted over it) and writes them again from memory. Reads are not affected; but without this, a restart
-// would find nothing.
+// Detects segment files that were removed while the node is running (a folder deleted by hand,
+// another disk mounted over it) and writes them again from memory. Reads are not affected; but
+// without this, a restart would find nothing.
 //
-// A folder whose modification time is unchanged since the last comparison is skipped, so checking all
-// keyspaces costs one `stat` each.
+// A folder whose modification time is unchanged since the last comparison is skipped, so checking
+// all keyspaces costs one `stat` each.
 
 import { sleep } from '../../base/clock.ts';
 import { toSteleError } from '../../base/errors.ts';
@@ -49,7 +49,9 @@ export class MissingFiles {
     }
   }
 
-  /** Compares the holdings with the files, and writes those that are missing. Throws IO, DISK_FULL. */
+  /**
+   * Compares the holdings with the files, and writes those that are missing. Throws IO, DISK_FULL.
+   */
   async check(signal?: AbortSignal): Promise<void> {
     const { holdings, identity, store } = this.#options;
     await store.makeFolders();

@@ -52,15 +52,18 @@ export async function unlessGone<Found>(found: Promise<Found>): Promise<Found | 
 }
 
 /**
- * Whether `thrown` shows that the file of a held segment is damaged. The file was verified before it was held,
- * so an unknown format means a damaged format number.
+ * Whether `thrown` shows that the file of a held segment is damaged. The file was verified before
+ * it was held, so an unknown format means a damaged format number.
  */
 export function isDamage(thrown: unknown): boolean {
   const { code } = toSteleError(thrown, 'IO');
   return code === 'CORRUPT' || code === 'UNKNOWN_FORMAT';
 }
 
-/** Reads a whole segment file into a SharedArrayBuffer. Throws CORRUPT for a size that no segment can have. */
+/**
+ * Reads a whole segment file into a SharedArrayBuffer. Throws CORRUPT for a size that no segment
+ * can have.
+ */
 export async function readSegmentFile(path: string, files = systemFiles): Promise<Buffer> {
   const file = await files.open(path, 'r');
   try {

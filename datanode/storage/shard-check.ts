@@ -1,11 +1,11 @@
-// Checks that the records of a segment belong to its shard. A key in another shard's segment is never
-// found, because readers look for it where its slot says.
+// Checks that the records of a segment belong to its shard. A key in another shard's segment is
+// never found, because readers look for it where its slot says.
 //
-// Only a sample is checked, because computing the slots of all keys costs 30% of the full check and more:
-// the first record of every fourth index line, one record in 50, costs 1%. So a writer that routes keys
-// differently from a reader is detected by the first segments that it writes; a single wrong record is not.
-// The sample closely follows the structure check, while the data is in the processor's cache: done
-// afterwards it costs five times as much.
+// Only a sample is checked, because computing the slots of all keys costs 30% of the full check and
+// more: the first record of every fourth index line, one record in 50, costs 1%. So a writer that
+// routes keys differently from a reader is detected by the first segments that it writes; a single
+// wrong record is not. The sample closely follows the structure check, while the data is in the
+// processor's cache: done afterwards it costs five times as much.
 //
 // Hot loop: plain functions over numbers, nothing allocated.
 
@@ -21,7 +21,10 @@ import { structureSteps } from '../../segment/verify.ts';
 const LINES_A_SAMPLE = 4;
 const LINE_WORDS = LINE_BYTES / 4;
 
-/** Like `structureSteps`, with a sample check of the records' shards. Yields and throws the same way. */
+/**
+ * Like `structureSteps`, with a sample check of the records' shards. Yields and throws the same
+ * way.
+ */
 export function* contentSteps(segment: Segment): Generator<number, void, void> {
   let reached = segment.recordsStart;
   let line = 0;
@@ -33,7 +36,10 @@ export function* contentSteps(segment: Segment): Generator<number, void, void> {
   sampleUpTo(segment, line, segment.recordsEnd);
 }
 
-/** Checks lines from `line` on, as long as they begin before the offset `end`; returns the next line. */
+/**
+ * Checks lines from `line` on, as long as they begin before the offset `end`; returns the next
+ * line.
+ */
 function sampleUpTo(segment: Segment, line: number, end: number): number {
   const { header, lines } = segment;
   for (; line < header.buckets; line += LINES_A_SAMPLE) {

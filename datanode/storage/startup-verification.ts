@@ -1,10 +1,11 @@
-// Startup verification: a starting datanode verifies every segment file it finds, holds the good ones and
-// quarantines the bad ones.
+// Startup verification: a starting datanode verifies every segment file it finds, holds the good
+// ones and quarantines the bad ones.
 //
-// Data above the memory limit stays on disk and is reported: lowering the limit must not end the process.
+// Data above the memory limit stays on disk and is reported: lowering the limit must not end the
+// process.
 //
-// Meanwhile the node is INITIALIZING and reports its progress. A file of a format that this release cannot
-// read is left in place: an older or newer release may read it.
+// Meanwhile the node is INITIALIZING and reports its progress. A file of a format that this release
+// cannot read is left in place: an older or newer release may read it.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Env } from '../../base/env.ts';

@@ -8,8 +8,8 @@
 //   <data-dir>/incoming/                          being received; emptied at every start
 //   <data-dir>/quarantine/                        failed verification; the newest are kept for inspection
 //
-// A file gets its name only once it is complete, fully verified and synced, so any file under segments/
-// after a crash is complete. It is verified again all the same, because disks rot.
+// A file gets its name only once it is complete, fully verified and synced, so any file under
+// segments/ after a crash is complete. It is verified again all the same, because disks rot.
 
 import { dirname, join } from 'node:path';
 import { BackgroundTasks } from '../../base/background.ts';
@@ -128,8 +128,8 @@ export class DiskStore {
   }
 
   /**
-   * Reserves disk space for `byteCount` bytes. Throws DISK_FULL or IO. The returned function releases it;
-   * call it once the bytes are written or abandoned.
+   * Reserves disk space for `byteCount` bytes. Throws DISK_FULL or IO. The returned function
+   * releases it; call it once the bytes are written or abandoned.
    */
   async reserve(byteCount: number): Promise<() => void> {
     const freeBytes = await this.#health.measure();
@@ -154,7 +154,9 @@ export class DiskStore {
     return this.#health.freeBytes;
   }
 
-  /** Why no segments should be sent here; undefined if nothing is wrong. Does not wait for the disk. */
+  /**
+   * Why no segments should be sent here; undefined if nothing is wrong. Does not wait for the disk.
+   */
   trouble(nowMs: number): DiskTrouble | undefined {
     return this.#health.trouble(this.freeBytes > this.#keptBytes, nowMs);
   }
@@ -164,17 +166,17 @@ export class DiskStore {
   }
 
   /**
-   * Writes a verified segment durably. If the process or the machine crashes before it resolves, nothing is
-   * left under segments/; after that, the complete file is.
+   * Writes a verified segment durably. If the process or the machine crashes before it resolves,
+   * nothing is left under segments/; after that, the complete file is.
    */
   write(keyspaceUid: string, segmentId: string, bytes: Uint8Array): Promise<void> {
     return this.writeBy(keyspaceUid, segmentId, (path) => writeNewFile(path, bytes, this.files));
   }
 
   /**
-   * Like `write`, but `writeTo` creates and syncs the file. Resolves to its result. Folders that were
-   * removed while the node is running are created again. If only the sync of the folder fails, the file
-   * stays if the segment `isHeld`; otherwise nobody would ever drop it.
+   * Like `write`, but `writeTo` creates and syncs the file. Resolves to its result. Folders that
+   * were removed while the node is running are created again. If only the sync of the folder fails,
+   * the file stays if the segment `isHeld`; otherwise nobody would ever drop it.
    */
   async writeBy<Result>(
     keyspaceUid: string,
@@ -272,8 +274,8 @@ export class DiskStore {
   }
 
   /**
-   * Moves a file that failed verification to the quarantine, under a name that identifies it. Resolves to
-   * its new path. Throws IO, or the system's ENOENT if the file does not exist.
+   * Moves a file that failed verification to the quarantine, under a name that identifies it.
+   * Resolves to its new path. Throws IO, or the system's ENOENT if the file does not exist.
    */
   async quarantine(file: Omit<SegmentFile, 'byteLength'>): Promise<string> {
     const name = `${file.keyspaceUid}-${file.segmentId}-${this.#env.randomId()}${SEGMENT_FILE_ENDING}`;
@@ -317,7 +319,10 @@ export class DiskStore {
     return { keyspaceUid, segmentId, path: this.#pathOf(keyspaceUid, segmentId) };
   }
 
-  /** Sets or clears the mark of a suspended keyspace. Losing the mark costs time at a start, but no data. */
+  /**
+   * Sets or clears the mark of a suspended keyspace. Losing the mark costs time at a start, but no
+   * data.
+   */
   async markSuspended(keyspaceUid: string, suspended: boolean): Promise<void> {
     const folder = this.#folderOf(keyspaceUid);
     const path = join(folder, SUSPENDED_MARK);
@@ -341,8 +346,8 @@ export class DiskStore {
   }
 
   /**
-   * The folder of a keyspace. Ids come from the network, so they are parsed before they become part of a
-   * path.
+   * The folder of a keyspace. Ids come from the network, so they are parsed before they become part
+   * of a path.
    */
   #folderOf(keyspaceUid: string): string {
     return join(this.#folder, 'segments', parseKeyspaceUid(keyspaceUid));

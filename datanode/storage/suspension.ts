@@ -1,17 +1,18 @@
-// Suspended keyspaces: their segments stay on disk, their memory is freed, and reads of them are refused.
+// Suspended keyspaces: their segments stay on disk, their memory is freed, and reads of them are
+// refused.
 //
 //   view: suspended             --> mark the folder, park (memory is freed at once)
 //   view: resuming, or neither  --> read and verify each file again, hold it; remove the mark
 //
-// While a keyspace resumes, this node still refuses reads: only the master knows when all segments are
-// back.
+// While a keyspace resumes, this node still refuses reads: only the master knows when all segments
+// are back.
 //
-// The mark, an empty file in the keyspace's folder, is for the next start: segments of a marked keyspace
-// are verified like all others and not held. The mark decides nothing; the view does.
+// The mark, an empty file in the keyspace's folder, is for the next start: segments of a marked
+// keyspace are verified like all others and not held. The mark decides nothing; the view does.
 //
-// Invariants: parked segments are listed among the holdings and can be fetched by other datanodes; at most
-// one resume of a keyspace runs at a time; a file that turns out bad when it is read again is quarantined
-// and no longer listed, so that it is fetched from another datanode.
+// Invariants: parked segments are listed among the holdings and can be fetched by other datanodes;
+// at most one resume of a keyspace runs at a time; a file that turns out bad when it is read again
+// is quarantined and no longer listed, so that it is fetched from another datanode.
 
 import type { BackgroundTasks } from '../../base/background.ts';
 import type { Env } from '../../base/env.ts';
@@ -46,7 +47,10 @@ export class Suspension {
     this.#options = options;
   }
 
-  /** Reads the marks. Must run before the startup verification, which parks segments of marked keyspaces. */
+  /**
+   * Reads the marks. Must run before the startup verification, which parks segments of marked
+   * keyspaces.
+   */
   async open(): Promise<void> {
     const { holdings, store } = this.#options;
     for (const uid of await store.suspendedKeyspaces()) holdings.park(uid);

@@ -3,9 +3,9 @@
 //
 //   <data-dir>/verified   one line per segment: `2 <keyspace uid> <segment id> <seal>`
 //
-// The first word is the version of the check's rules; lines of other versions are ignored. A segment that
-// is missing in the file is checked in full at the next start, so the file is never synced, and a failed
-// write is harmless.
+// The first word is the version of the check's rules; lines of other versions are ignored. A
+// segment that is missing in the file is checked in full at the next start, so the file is never
+// synced, and a failed write is harmless.
 
 import { join } from 'node:path';
 import type { BackgroundTasks } from '../../base/background.ts';
@@ -13,7 +13,10 @@ import { systemErrorCode } from '../../base/errors.ts';
 import { systemFiles } from '../../base/disk/files.ts';
 import type { Files } from '../../base/disk/files.ts';
 
-/** Version of the full check (segment/verify.ts). It rises whenever the check learns to find another fault. */
+/**
+ * Version of the full check (segment/verify.ts). It rises whenever the check learns to find another
+ * fault.
+ */
 const RULES = '2';
 /** Outdated lines, in addition to one per segment, before the file is rewritten. */
 const OLD_LINES_MAX = 1000;

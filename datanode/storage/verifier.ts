@@ -1,8 +1,8 @@
 // Verifies segments, and writes those that arrive from elsewhere, without stalling reads.
 //
-// Small segments are verified in place, in steps that yield to the event loop: starting a thread costs more
-// than that. Large ones go to worker threads of low priority, which read the same SharedArrayBuffer;
-// nothing is copied.
+// Small segments are verified in place, in steps that yield to the event loop: starting a thread
+// costs more than that. Large ones go to worker threads of low priority, which read the same
+// SharedArrayBuffer; nothing is copied.
 
 import { Piscina } from 'piscina';
 import { writeNewFile } from '../../base/disk/durable-file.ts';
@@ -34,7 +34,10 @@ export interface VerifierOptions {
   readonly threadsKept: number;
   /** All threads, including the kept ones; at least one. */
   readonly threadsMax: number;
-  /** Whether readers are being answered, so that threads pause between short time slices. Default: never. */
+  /**
+   * Whether readers are being answered, so that threads pause between short time slices. Default:
+   * never.
+   */
   readonly hasReaders?: () => boolean;
   readonly env?: Env;
 }
@@ -45,7 +48,10 @@ export class Verifier {
   readonly #env: Env;
   readonly #file: string | undefined;
 
-  /** `file` is the built worker; without it, all work is done in this thread (tests that run the sources). */
+  /**
+   * `file` is the built worker; without it, all work is done in this thread (tests that run the
+   * sources).
+   */
   constructor(options: VerifierOptions, file = workerFile('./verify-worker.js', import.meta.url)) {
     this.#options = options;
     this.#env = options.env ?? systemEnv;
@@ -58,8 +64,8 @@ export class Verifier {
   }
 
   /**
-   * Opens the bytes of a segment file, checks that they are the segment asked for, and verifies them in
-   * full, unless the same bytes passed that before. Throws CORRUPT or UNKNOWN_FORMAT.
+   * Opens the bytes of a segment file, checks that they are the segment asked for, and verifies
+   * them in full, unless the same bytes passed that before. Throws CORRUPT or UNKNOWN_FORMAT.
    */
   async verify(bytes: Buffer, expected: ExpectedSegment): Promise<Segment> {
     const { verified } = this.#options;
@@ -68,7 +74,10 @@ export class Verifier {
     return segment;
   }
 
-  /** Verifies only the checksums of a file's bytes: enough if they are not served. Throws like `verify`. */
+  /**
+   * Verifies only the checksums of a file's bytes: enough if they are not served. Throws like
+   * `verify`.
+   */
   async verifyChecksums(bytes: Buffer, expected: ExpectedSegment): Promise<void> {
     await this.#run(openAs(bytes, expected), 'checksums', '', '');
   }
@@ -88,7 +97,10 @@ export class Verifier {
     this.#pool = undefined;
   }
 
-  /** Resolves to the segment's seal if the depth is `full`. `path`: the file to write; empty for none. */
+  /**
+   * Resolves to the segment's seal if the depth is `full`. `path`: the file to write; empty for
+   * none.
+   */
   async #run(
     segment: Segment,
     depth: VerifyDepth,

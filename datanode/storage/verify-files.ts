@@ -25,8 +25,8 @@ export interface VerifiedFile {
 export type FileToVerify = Partial<ExpectedSegment> & { readonly path: string };
 
 /**
- * A file that was named on the command line, which may be a copy under any name. Its name counts if it is
- * that of a segment, and its folder if it is one of a datanode.
+ * A file that was named on the command line, which may be a copy under any name. Its name counts if
+ * it is that of a segment, and its folder if it is one of a datanode.
  */
 export function namedFile(path: string): FileToVerify {
   const segmentId = segmentIdOfFileName(basename(path));
@@ -37,9 +37,9 @@ export function namedFile(path: string): FileToVerify {
 }
 
 /**
- * Verifies files one after the other: name and folder, checksums, structure, index, counts, digest and
- * shard. A file that has disappeared when its turn comes is skipped, because a running datanode deletes
- * segments that no version needs.
+ * Verifies files one after the other: name and folder, checksums, structure, index, counts, digest
+ * and shard. A file that has disappeared when its turn comes is skipped, because a running datanode
+ * deletes segments that no version needs.
  */
 export async function* verifyFiles(files: Iterable<FileToVerify>): AsyncGenerator<VerifiedFile> {
   for (const each of files) {
@@ -49,9 +49,9 @@ export async function* verifyFiles(files: Iterable<FileToVerify>): AsyncGenerato
 }
 
 /**
- * The segment files of a datanode's data folder, or of every datanode below a `stele up` folder. Throws
- * INPUT_NOT_FOUND if the folder does not exist or is neither of these: a check that found no files must not
- * look like one that found no faults.
+ * The segment files of a datanode's data folder, or of every datanode below a `stele up` folder.
+ * Throws INPUT_NOT_FOUND if the folder does not exist or is neither of these: a check that found no
+ * files must not look like one that found no faults.
  */
 export async function segmentFilesIn(dataDir: string): Promise<FileToVerify[]> {
   if (!existsSync(dataDir)) {

@@ -4,8 +4,8 @@
 //                             and that a sample of the keys belongs to the shard (shard-check.ts)
 //     on disk only (scrub)    checksums: what a disk can do to a file that was verified
 //
-// The full check reads 0.3 to 0.7 GB/s per thread, checksums alone 4 to 7 GB/s. So the seal of a file that
-// passed the full check is remembered (verified-files.ts), and a start compares seals.
+// The full check reads 0.3 to 0.7 GB/s per thread, checksums alone 4 to 7 GB/s. So the seal of a
+// file that passed the full check is remembered (verified-files.ts), and a start compares seals.
 
 import { createHash } from 'node:crypto';
 import { checksumSteps, hashedChecksumSteps } from '../../segment/verify.ts';
@@ -15,8 +15,8 @@ import { contentSteps } from './shard-check.ts';
 export type VerifyDepth = 'full' | 'checksums';
 
 /**
- * The SHA-256, in hex, of a segment's checksums. If the checksums match their blocks, two files with the
- * same seal hold the same bytes.
+ * The SHA-256, in hex, of a segment's checksums. If the checksums match their blocks, two files
+ * with the same seal hold the same bytes.
  */
 export function sealOf({ bytes, header }: Segment): string {
   return createHash('sha256').update(bytes.subarray(header.footerOffset)).digest('hex');
@@ -24,8 +24,8 @@ export function sealOf({ bytes, header }: Segment): string {
 
 /**
  * Checks a segment, yielding about every 64 KiB. Returns its seal, or an empty string for the depth
- * `checksums`. If the seal is `knownSeal`, that of bytes that passed the full check, only the checksums are
- * checked. Throws CORRUPT.
+ * `checksums`. If the seal is `knownSeal`, that of bytes that passed the full check, only the
+ * checksums are checked. Throws CORRUPT.
  */
 export function* stepsOf(
   segment: Segment,

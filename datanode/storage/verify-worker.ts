@@ -1,7 +1,8 @@
 // The worker thread of verifier.ts: a thin shell over its steps.
 //
-// It runs at the lowest priority, if the system can set that for one thread, and pauses between short time
-// slices while there are readers: a verification can wait, because its caller waits for a disk too.
+// It runs at the lowest priority, if the system can set that for one thread, and pauses between
+// short time slices while there are readers: a verification can wait, because its caller waits for
+// a disk too.
 
 import { writeFileSynced } from '../../base/disk/durable-file.ts';
 import { toSteleError } from '../../base/errors.ts';

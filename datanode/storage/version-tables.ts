@@ -1,15 +1,15 @@
 // Which segments answer for which version: (keyspace, version) -> shard -> segments.
 //
-// A manifest says which segments a version consists of; the holdings say which of them are here. A table is
-// rebuilt when either changes, so that the hot path only indexes arrays:
+// A manifest says which segments a version consists of; the holdings say which of them are here. A
+// table is rebuilt when either changes, so that the hot path only indexes arrays:
 //
 //   tables.get(uid)?.get(version)   -> VersionTable
 //   table.shards[shard]             -> segments, newest first | undefined: not here
 //
 // An empty list is an answer (the version has no records in that shard); undefined is not.
 //
-// When deltas are merged, a version gets another manifest with the same records in other segments. Until
-// all of those are here, a shard is answered from its previous segments:
+// When deltas are merged, a version gets another manifest with the same records in other segments.
+// Until all of those are here, a shard is answered from its previous segments:
 //
 //   chains[shard]   [merged]            <- first choice, once it is here; the other is then forgotten
 //                   [base, d1, .. d5]
@@ -69,8 +69,8 @@ export class VersionTables {
   }
 
   /**
-   * Whether the master has sent a manifest with this content to this process. A manifest with other content
-   * under the number is removed.
+   * Whether the master has sent a manifest with this content to this process. A manifest with other
+   * content under the number is removed.
    */
   has(keyspaceUid: string, version: number, fingerprint: string): boolean {
     const known = this.#manifests.get(keyspaceUid)?.get(version);
@@ -90,8 +90,8 @@ export class VersionTables {
   }
 
   /**
-   * Stores a manifest, and returns the one that answers for the version from now on: with the same content,
-   * the one of the highest revision; a manifest with other content replaces the known one.
+   * Stores a manifest, and returns the one that answers for the version from now on: with the same
+   * content, the one of the highest revision; a manifest with other content replaces the known one.
    */
   put(manifest: Manifest, isRestored = false): Manifest {
     let versions = this.#manifests.get(manifest.keyspaceUid);
@@ -146,8 +146,8 @@ export class VersionTables {
   }
 
   /**
-   * Drops the tables that use the segment. Segments of a load in progress belong to no manifest, so they
-   * affect no table.
+   * Drops the tables that use the segment. Segments of a load in progress belong to no manifest, so
+   * they affect no table.
    */
   #invalidate(keyspaceUid: string, segmentId: string): void {
     for (const [version, known] of this.#manifests.get(keyspaceUid) ?? []) {
@@ -199,7 +199,10 @@ export class VersionTables {
   }
 }
 
-/** Older chains stay if they have the same records; a manifest with other records replaces them at once. */
+/**
+ * Older chains stay if they have the same records; a manifest with other records replaces them at
+ * once.
+ */
 function knownVersion(
   manifest: Manifest,
   before: KnownVersion | undefined,

@@ -1,10 +1,12 @@
-// Carries out archive orders: writes held segments into an object store, a few at a time, at a limited rate.
+// Carries out archive orders: writes held segments into an object store, a few at a time, at a
+// limited rate.
 //
-// Orders are idempotent: a segment that the store has is not written again, unless it was written so long
-// ago that a cleaning of the store may be about to remove it. The master asks until each is done or has
-// failed; asking for a failed one makes another attempt.
+// Orders are idempotent: a segment that the store has is not written again, unless it was written
+// so long ago that a cleaning of the store may be about to remove it. The master asks until each is
+// done or has failed; asking for a failed one makes another attempt.
 //
-// Invariant: the bytes written are those of a verified segment. What is only on disk is verified first.
+// Invariant: the bytes written are those of a verified segment. What is only on disk is verified
+// first.
 
 import { bodyOfBytes } from '../../archive/open-store.ts';
 import { segmentObject } from '../../archive/layout.ts';
@@ -146,7 +148,9 @@ export class Archiver {
     }
   }
 
-  /** Calls `use` with the verified bytes: of memory, or of the disk if the keyspace is suspended. */
+  /**
+   * Calls `use` with the verified bytes: of memory, or of the disk if the keyspace is suspended.
+   */
   async #withBytes(held: HeldSegment, use: (bytes: Buffer) => Promise<void>): Promise<void> {
     const { holdings, memory, store, verifier } = this.#options;
     const { keyspaceUid, segmentId } = held;

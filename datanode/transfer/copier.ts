@@ -1,9 +1,10 @@
-// Carries out copy orders: fetches segments from peers, a few at a time, at a limited rate; from the object
-// store that the order names if no peer has them.
+// Carries out copy orders: fetches segments from peers, a few at a time, at a limited rate; from
+// the object store that the order names if no peer has them.
 //
-// Orders are idempotent: one for a segment that is here, queued or running does nothing. If a source fails
-// or sends bytes that do not verify, the next one is tried. When all have failed, the order is dropped and
-// the reason is reported with the next heartbeat; the master decides what to do.
+// Orders are idempotent: one for a segment that is here, queued or running does nothing. If a
+// source fails or sends bytes that do not verify, the next one is tried. When all have failed, the
+// order is dropped and the reason is reported with the next heartbeat; the master decides what to
+// do.
 
 import type { SegmentKey } from '../../base/segment-name.ts';
 import { segmentKey } from '../../base/segment-name.ts';
@@ -78,8 +79,9 @@ export class Copier {
   }
 
   /**
-   * Queues orders that are neither running nor done. Returns how many were accepted: the queue is bounded, further
-   * orders are ignored, and the master repeats them. `bytesPerSecondMax` 0: no limit.
+   * Queues orders that are neither running nor done. Returns how many were accepted: the queue is
+   * bounded, further orders are ignored, and the master repeats them. `bytesPerSecondMax` 0: no
+   * limit.
    */
   accept(orders: readonly CopyOrder[], bytesPerSecondMax: number): number {
     this.#bytesPerSecondMax = bytesPerSecondMax;

@@ -8,8 +8,8 @@
 //     readers, on time         the limit rises from a start value, by half in each fifth of a second
 //     late                     the limit drops to 0.6 of its value at once; from then on it rises by small steps
 //
-// So a machine with spare cores accepts a load at full speed next to its readers, and any other gives
-// readers priority. The limit has a floor, so a load always completes.
+// So a machine with spare cores accepts a load at full speed next to its readers, and any other
+// gives readers priority. The limit has a floor, so a load always completes.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -29,7 +29,10 @@ const TICK_MS = 5;
 const WINDOW_TICKS = 40;
 /** Delay of a tick that counts as late; the timer's resolution and a few reads cause less. */
 const LATE_MS = 2;
-/** Late ticks allowed per window of 200 ms: one may be a garbage collection, or chance; with two, p99 suffers. */
+/**
+ * Late ticks allowed per window of 200 ms: one may be a garbage collection, or chance; with two,
+ * p99 suffers.
+ */
 const LATE_TICKS_ALLOWED = 1;
 /** Fewer reads are probes and people, and cause no throttling. */
 const READS_PER_SECOND_MIN = 20;
@@ -68,8 +71,8 @@ export class BrakeRule {
 }
 
 /**
- * One per datanode, shared by everything that comes in. Unless it is closed, its timer runs for another
- * second.
+ * One per datanode, shared by everything that comes in. Unless it is closed, its timer runs for
+ * another second.
  */
 export class IntakeBrake {
   readonly #lookups: () => number;

@@ -32,7 +32,10 @@ export class Intake {
     this.#options = options;
   }
 
-  /** Reserves memory and disk space for a segment file of `byteCount` bytes. Throws MEMORY_LIMIT or DISK_FULL. */
+  /**
+   * Reserves memory and disk space for a segment file of `byteCount` bytes. Throws MEMORY_LIMIT or
+   * DISK_FULL.
+   */
   async reserve(byteCount: number): Promise<Reservation> {
     if (byteCount <= 0 || byteCount > SEGMENT_BYTES_MAX) {
       throw new SteleError('INVALID_ARGUMENT', `A segment cannot have ${byteCount} bytes.`);

@@ -6,7 +6,9 @@ import type { StoreRef } from '../../proto/gen/stele/v1/datanode.ts';
 /** An order names the store of the cluster; it changes only with the settings of the masters. */
 const STORES_MAX = 4;
 
-/** Opens a store. Throws INVALID_ARGUMENT for what is not one; other faults show at the first call. */
+/**
+ * Opens a store. Throws INVALID_ARGUMENT for what is not one; other faults show at the first call.
+ */
 export type OpenObjectStore = (ref: StoreRef) => Promise<ObjectStore>;
 
 export class ObjectStores {

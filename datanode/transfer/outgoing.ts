@@ -1,5 +1,5 @@
-// A segment that is sent to a peer: from memory, or in pieces from its file if its keyspace is suspended,
-// so that fetching suspended data does not bring it back into memory.
+// A segment that is sent to a peer: from memory, or in pieces from its file if its keyspace is
+// suspended, so that fetching suspended data does not bring it back into memory.
 
 import { SteleError } from '../../base/errors.ts';
 import type { Files } from '../../base/disk/files.ts';

@@ -5,8 +5,8 @@
 //   room    -> where the next bytes go, until all have arrived
 //   finish  -> verified, durable, held; only then may the sender be acknowledged
 //
-// Every Arrival ends in `finish` or `abandon`; both release the reservation. An abandoned one leaves no
-// trace.
+// Every Arrival ends in `finish` or `abandon`; both release the reservation. An abandoned one
+// leaves no trace.
 
 import { SteleError } from '../../base/errors.ts';
 import type { NodeIdentity } from '../identity.ts';
@@ -32,8 +32,8 @@ export class Receiving {
   }
 
   /**
-   * Resolves to undefined if the segment is already here. Throws WRONG_NODE, MEMORY_LIMIT, DISK_FULL,
-   * INVALID_ARGUMENT, or OVERLOADED if too many wait.
+   * Resolves to undefined if the segment is already here. Throws WRONG_NODE, MEMORY_LIMIT,
+   * DISK_FULL, INVALID_ARGUMENT, or OVERLOADED if too many wait.
    */
   async admit(announced: SegmentAnnouncement): Promise<Arrival | undefined> {
     const { byteLength, expectIncarnation, expectNode, keyspaceUid, segmentId } = announced;

@@ -6,8 +6,8 @@
 //     BODY    bytes go from the socket straight into the segment's own memory
 //
 // A stalled sender is disconnected after IDLE_MS_MAX; that time includes the wait for a turn, the
-// verification and the sync, so it is generous. Whatever ends the connection, an arrival in progress is
-// abandoned.
+// verification and the sync, so it is generous. Whatever ends the connection, an arrival in
+// progress is abandoned.
 
 import type { Socket } from 'node:net';
 import { toSteleError } from '../../base/errors.ts';
@@ -31,7 +31,10 @@ import type {
 } from '../../proto/segment-transfer.ts';
 
 const IDLE_MS_MAX = 120_000;
-/** Loaders use eight each, datanodes a few. Further connections are refused and tried again by the peer. */
+/**
+ * Loaders use eight each, datanodes a few. Further connections are refused and tried again by the
+ * peer.
+ */
 const CONNECTIONS_MAX = 1024;
 
 /** One segment that is being received. */
@@ -48,7 +51,9 @@ export interface IncomingSegment {
 
 /** Accepts segments and serves them. `subject` is the peer, with --auth on. */
 export interface SegmentKeeper {
-  /** Resolves to undefined if the segment is already here. What it throws is reported to the sender. */
+  /**
+   * Resolves to undefined if the segment is already here. What it throws is reported to the sender.
+   */
   admit(
     announced: SegmentAnnouncement,
     subject: Subject | undefined,
@@ -126,7 +131,8 @@ class SegmentConnection {
       return false;
     }
     if (arrival !== undefined) {
-      // Unless #isDirect, the read was started before the arrival existed, into the buffer of frames.
+      // Unless #isDirect, the read was started before the arrival existed, into the buffer of
+      // frames.
       if (!this.#isDirect) arrival.room.set(this.#frame.room.subarray(0, byteCount));
       return this.#bodyFilled(arrival, byteCount);
     }
@@ -193,7 +199,8 @@ class SegmentConnection {
         await this.#write(piece);
       }
     } catch (thrown) {
-      // In the middle of a segment a refusal would not be understood; the peer sees the connection end.
+      // In the middle of a segment a refusal would not be understood; the peer sees the connection
+      // end.
       if (isSending) this.close();
       else this.#refuse(thrown);
     }

@@ -57,8 +57,8 @@ export class SegmentOrders {
   }
 
   /**
-   * Drops segments unless they were added or claimed after `asOfRevision` of the holdings. Resolves to how
-   * many were here.
+   * Drops segments unless they were added or claimed after `asOfRevision` of the holdings. Resolves
+   * to how many were here.
    */
   async drop(segments: readonly HeldSegment[], asOfRevision: number): Promise<number> {
     const { holdings, store } = this.#options;

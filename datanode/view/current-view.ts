@@ -1,8 +1,8 @@
 // The view in force on this node: which keyspaces exist, what is current, who serves what.
 //
-// A view replaces the previous one only if its (epoch, revision) is higher; a late one is ignored. A view
-// of the same epoch and another term replaces it too, because this node obeys one term per epoch
-// (identity.ts). Listeners see only complete views, so a reader never sees half of a change.
+// A view replaces the previous one only if its (epoch, revision) is higher; a late one is ignored.
+// A view of the same epoch and another term replaces it too, because this node obeys one term per
+// epoch (identity.ts). Listeners see only complete views, so a reader never sees half of a change.
 
 import { shardOfSlot } from '../../ring/shard.ts';
 import type { ClusterView, KeyspaceView, NodeView } from '../../proto/gen/stele/v1/view.ts';

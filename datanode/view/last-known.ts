@@ -1,15 +1,15 @@
-// Keeps on disk what the master said last, so that a datanode that is started without a master continues to
-// serve by it:
+// Keeps on disk what the master said last, so that a datanode that is started without a master
+// continues to serve by it:
 //
 //   <data-dir>/cluster/view               the last view; its modification time: when it was last known to be current
 //   <data-dir>/cluster/<uid>-<version>    the manifest of a version
 //
 //   file: `stele-known 1 <cluster id> <sha256 of the rest>\n`, then the message in protobuf
 //
-// Files are written in the background and atomically, and nothing waits for them: after a view that could
-// not be saved, a restart without a master misses the newest changes. Invariants: a file of another
-// cluster, or with a wrong checksum, is ignored; one writer runs at a time; a file's newest content is
-// written last.
+// Files are written in the background and atomically, and nothing waits for them: after a view that
+// could not be saved, a restart without a master misses the newest changes. Invariants: a file of
+// another cluster, or with a wrong checksum, is ignored; one writer runs at a time; a file's newest
+// content is written last.
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -35,7 +35,9 @@ const CONFIRMED_EVERY_MS = 10_000;
 export interface Known {
   readonly view: ClusterView;
   readonly manifests: readonly Manifest[];
-  /** Unix time in ms at which the view was last known to be the master's current one, approximately. */
+  /**
+   * Unix time in ms at which the view was last known to be the master's current one, approximately.
+   */
   readonly currentAtMs: number;
 }
 
@@ -53,7 +55,10 @@ export class LastKnown {
   readonly #options: LastKnownOptions;
   readonly #folder: string;
   readonly #files: Files;
-  /** Pending writes by file name, oldest first; the function makes the content, undefined means removal. */
+  /**
+   * Pending writes by file name, oldest first; the function makes the content, undefined means
+   * removal.
+   */
   readonly #todo = new Map<string, (() => Uint8Array) | undefined>();
   readonly #closing = new AbortController();
   #isWriting = false;
@@ -77,7 +82,8 @@ export class LastKnown {
       for (const [at, version] of versions.entries()) {
         const found = await this.#readFile(manifestFile({ keyspaceUid: uid, version }));
         const manifest = found && Manifest.decode(found);
-        // A manifest with other content under this number was not replaced before the process ended.
+        // A manifest with other content under this number was not replaced before the process
+        // ended.
         if (manifest?.fingerprint === (fingerprints[at] ?? '')) manifests.push(manifest);
       }
     }
@@ -97,7 +103,9 @@ export class LastKnown {
     this.#save(manifestFile(ref), undefined);
   }
 
-  /** Notes that the view saved last was the master's current one at `nowMs`, on the monotonic clock. */
+  /**
+   * Notes that the view saved last was the master's current one at `nowMs`, on the monotonic clock.
+   */
   confirmed(nowMs: number): void {
     // The view on disk is an older one while the newest cannot be written.
     if (this.#todo.has(VIEW_FILE)) return;

@@ -1,13 +1,13 @@
-// When this node last knew that its view is the master's current one, and whether it may serve reads if
-// that is long ago.
+// When this node last knew that its view is the master's current one, and whether it may serve
+// reads if that is long ago.
 //
 //   heartbeat names the view in force    -> current
 //   heartbeat names another one          -> outdated: from now on "not found" is uncertain
 //   current for more than 5 s ago        -> stale: the master is silent, or its view is not accepted
 //
-// A stale datanode continues to answer by the view in force, which may have been replaced. It says so, and
-// it stops answering if a limit is set (--serve-without-master-max). A node that has just started first
-// waits for its master, for a few seconds at most.
+// A stale datanode continues to answer by the view in force, which may have been replaced. It says
+// so, and it stops answering if a limit is set (--serve-without-master-max). A node that has just
+// started first waits for its master, for a few seconds at most.
 
 import { SteleError } from '../../base/errors.ts';
 import { formatDuration } from '../../base/units.ts';
@@ -20,19 +20,24 @@ export class MasterContact {
   #heardAtMs: number | undefined;
   /** When the view in force was last known to be the master's current one. */
   #currentAtMs: number | undefined;
-  /** The same for the view of an earlier process, on this process's clock: at or before its start. */
+  /**
+   * The same for the view of an earlier process, on this process's clock: at or before its start.
+   */
   #currentBeforeAtMs: number | undefined;
   #isReplaced = false;
   #asksUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** `serveMaxMs` limits how long this node answers by a view that may have been replaced; 0: no limit. */
+  /**
+   * `serveMaxMs` limits how long this node answers by a view that may have been replaced; 0: no
+   * limit.
+   */
   constructor(serveMaxMs: number) {
     this.#serveMaxMs = serveMaxMs;
   }
 
   /**
-   * The master was heard at `nowMs`, on the monotonic clock. `isCurrent`: the view in force is its current
-   * one.
+   * The master was heard at `nowMs`, on the monotonic clock. `isCurrent`: the view in force is its
+   * current one.
    */
   heard(nowMs: number, isCurrent: boolean): void {
     this.#heardAtMs = nowMs;
@@ -46,8 +51,8 @@ export class MasterContact {
   }
 
   /**
-   * Serves nothing by the view of an earlier process until the master is heard, fails to answer, or takes
-   * too long.
+   * Serves nothing by the view of an earlier process until the master is heard, fails to answer, or
+   * takes too long.
    */
   askFirst(nowMs: number): void {
     this.#asksUntilMs = nowMs + STALE_MS;
@@ -64,8 +69,8 @@ export class MasterContact {
   }
 
   /**
-   * How long the view in force may have been outdated, in ms; 0 if no process of this node ever had a
-   * current one.
+   * How long the view in force may have been outdated, in ms; 0 if no process of this node ever had
+   * a current one.
    */
   viewAgeMs(nowMs: number): number {
     return since(this.#currentAtMs ?? this.#currentBeforeAtMs, nowMs);
@@ -82,8 +87,8 @@ export class MasterContact {
   }
 
   /**
-   * Why something that the view does not name may exist all the same, for people; undefined if it does not
-   * exist.
+   * Why something that the view does not name may exist all the same, for people; undefined if it
+   * does not exist.
    */
   unsure(nowMs: number): string | undefined {
     if (!this.#isReplaced && !this.isStale(nowMs)) return undefined;

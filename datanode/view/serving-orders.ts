@@ -1,4 +1,5 @@
-// The master's orders about what to serve: its views, and the manifests of the versions that they name.
+// The master's orders about what to serve: its views, and the manifests of the versions that they
+// name.
 //
 //   heartbeat   says which view is current: the one in force, or another
 //   view        replaces the one in force, and parks or brings back keyspaces
@@ -7,8 +8,9 @@
 // Views and manifests remove nothing, so they are obeyed even if the master's epoch cannot be saved
 // (identity.ts). Both are kept on disk for a start without a master (last-known.ts).
 //
-// Invariants: a view of a deposed master is never accepted; segments are promised to a commit only if the
-// epoch is durable, because an older master could otherwise have them dropped after a restart.
+// Invariants: a view of a deposed master is never accepted; segments are promised to a commit only
+// if the epoch is durable, because an older master could otherwise have them dropped after a
+// restart.
 
 import type { Env } from '../../base/env.ts';
 import { SteleError } from '../../base/errors.ts';
@@ -50,8 +52,8 @@ export class ServingOrders {
   }
 
   /**
-   * Reads what the master said to an earlier process. Must run before the master can say anything to this
-   * one.
+   * Reads what the master said to an earlier process. Must run before the master can say anything
+   * to this one.
    */
   async restore(): Promise<void> {
     if (this.#isRestored) return;
@@ -67,8 +69,8 @@ export class ServingOrders {
   }
 
   /**
-   * Notes a heartbeat of the leader. `viewRevision` is that of its current view; a master of 0.1.0 does not
-   * send it.
+   * Notes a heartbeat of the leader. `viewRevision` is that of its current view; a master of 0.1.0
+   * does not send it.
    */
   heard({ viewRevision }: Pick<HeartbeatRequest, 'viewRevision'>, nowMs: number): void {
     const { epoch, term } = this.#parts.identity.leader;
@@ -106,7 +108,10 @@ export class ServingOrders {
     return { heldSegmentIds, held, fingerprint, revision, holdingsRevision: holdings.revision };
   }
 
-  /** Notes whether the view in force is the master's `present` one, or a later one of the same start. */
+  /**
+   * Notes whether the view in force is the master's `present` one, or a later one of the same
+   * start.
+   */
   #compare(present: Pick<ClusterView, 'epoch' | 'term' | 'revision'>, nowMs: number): void {
     const { cluster, contact, lastKnown, tables } = this.#parts;
     const { isRestored, view } = cluster;

@@ -1,8 +1,10 @@
-// Whether the process of this container lives: the health check of the image. Exits with 0 if it does.
+// Whether the process of this container lives: the health check of the image. Exits with 0 if it
+// does.
 //
-// It asks /livez of the HTTP port: that of STELE_HTTP_PORT, or else those of a master and of a datanode, at any
-// address of the container, with TLS first if STELE_TLS_CERT is set. Liveness, not readiness: an engine may end
-// a container that is unhealthy, and one that verifies its segments is not.
+// It asks /livez of the HTTP port: that of STELE_HTTP_PORT, or else those of a master and of a
+// datanode, at any address of the container, with TLS first if STELE_TLS_CERT is set. Liveness, not
+// readiness: an engine may end a container that is unhealthy, and one that verifies its segments is
+// not.
 
 import { get as getHttp } from 'node:http';
 import { get as getHttps } from 'node:https';

@@ -2,8 +2,9 @@
 //
 //     records of the catalog -> manifests -> segments that the archive lacks -> manifests -> snapshot
 //
-// Segments are named by their content, so only what is new is copied, and a backup that was interrupted goes on
-// when it is run again. The snapshot is written last: before it, the archive has not changed for readers.
+// Segments are named by their content, so only what is new is copied, and a backup that was
+// interrupted goes on when it is run again. The snapshot is written last: before it, the archive
+// has not changed for readers.
 
 import type { ArchivedKeyspace, ArchivedManifest } from '../../archive/layout.ts';
 import { SteleError } from '../../base/errors.ts';

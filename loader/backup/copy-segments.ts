@@ -1,7 +1,9 @@
-// Copies the segments that an archive lacks: from a datanode that holds them, checked in full, into the store.
+// Copies the segments that an archive lacks: from a datanode that holds them, checked in full, into
+// the store.
 //
-// If no holder gives a segment, its version is asked for again: its deltas may have been merged, so that it has
-// other segments now, or a copy is elsewhere. That goes on until nothing has moved for --replica-wait.
+// If no holder gives a segment, its version is asked for again: its deltas may have been merged, so
+// that it has other segments now, or a copy is elsewhere. That goes on until nothing has moved for
+// --replica-wait.
 
 import { bodyOfBytes } from '../../archive/open-store.ts';
 import { sleep } from '../../base/clock.ts';
@@ -48,7 +50,9 @@ export async function copySegments(
   }
 }
 
-/** Resolves with the failures of segments that no datanode gave; rejects with those of the store. */
+/**
+ * Resolves with the failures of segments that no datanode gave; rejects with those of the store.
+ */
 async function copyAll(
   transfer: Transfer,
   sources: Sources,

@@ -46,7 +46,9 @@ export function freeOutgrown(
   if (budget?.freesAtOnce === true) freeMemory(views);
 }
 
-/** Memory that a part of a task holds for a while, in addition to what is kept from task to task. */
+/**
+ * Memory that a part of a task holds for a while, in addition to what is kept from task to task.
+ */
 export interface HeldMemory {
   readonly budget: MemoryBudget | undefined;
   bytes: number;

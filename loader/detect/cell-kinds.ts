@@ -1,5 +1,5 @@
-// Classifies what a cell holds, and what a column holds over many rows, which decides whether a first row
-// names the columns (has-header.ts). Letters are those of any script.
+// Classifies what a cell holds, and what a column holds over many rows, which decides whether a
+// first row names the columns (has-header.ts). Letters are those of any script.
 //
 //     figures   12   -3,50   1.5e-7   50 %   2024-01-02   10:30   +49 30 123   [0.1, 0.2]   2 Jan 2024   -inf
 //     flag      true   no
@@ -11,7 +11,8 @@
 //
 // A word of the kind `empty` may be a value of any column, so over other kinds it is no evidence.
 //
-// Text has a shape: each letter becomes A or a by its case, each run of digits one 9. `SKU-12` is `AAA-9`.
+// Text has a shape: each letter becomes A or a by its case, each run of digits one 9. `SKU-12` is
+// `AAA-9`.
 
 export type CellKind = 'figures' | 'flag' | 'code' | 'link' | 'json' | 'empty' | 'text';
 

@@ -2,10 +2,10 @@
 //
 //     1. --delimiter       2. a first line `sep=;`       3. what divides the first rows:
 //
-// A comma, semicolon, tab or pipe qualifies if it divides the first row into at least two columns, and half
-// of the rows into as many as the first. One of those that qualify must stand out: it divides all rows alike
-// and no other does, or nearly all rows while the others divide clearly fewer. Otherwise the load is refused
-// with an error that names the flag.
+// A comma, semicolon, tab or pipe qualifies if it divides the first row into at least two columns,
+// and half of the rows into as many as the first. One of those that qualify must stand out: it
+// divides all rows alike and no other does, or nearly all rows while the others divide clearly
+// fewer. Otherwise the load is refused with an error that names the flag.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -49,7 +49,10 @@ function namedByte(text: string): number | undefined {
   return bytes.length === 1 ? bytes[0] : undefined;
 }
 
-/** A first line that names the delimiter (`sep=;`), as spreadsheets write it, and the offset after it. */
+/**
+ * A first line that names the delimiter (`sep=;`), as spreadsheets write it, and the offset after
+ * it.
+ */
 export function sepLine(
   head: Buffer,
   start: number,
@@ -75,8 +78,8 @@ interface Candidate {
 }
 
 /**
- * The delimiter, judged by the rows. `preferred`, that of the first file, is taken if it qualifies. Throws
- * INPUT_AMBIGUOUS.
+ * The delimiter, judged by the rows. `preferred`, that of the first file, is taken if it qualifies.
+ * Throws INPUT_AMBIGUOUS.
  */
 export function findDelimiter(opened: Opened, preferred: number | undefined): number {
   if (preferred !== undefined && isQualified(candidateOf(opened, preferred, LIMITS_OF_MORE))) {

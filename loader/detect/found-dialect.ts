@@ -1,5 +1,5 @@
-// Describes the detected dialects for people and programs: in every summary of a load, in `--dry-run` and
-// `--sample`, and at the master with the load and the version.
+// Describes the detected dialects for people and programs: in every summary of a load, in
+// `--dry-run` and `--sample`, and at the master with the load and the version.
 //
 //     csv, delimiter ';', with a header: key sku, value price
 //     3 files: tsv, a header in 1 of them: key id, value all others, as JSON
@@ -28,7 +28,10 @@ export interface FoundDialect {
   readonly columnCount: number;
   /** The first names, at most COLUMNS_MAX of them; empty for formats without columns. */
   readonly columns: readonly string[];
-  /** The column's name, or the member as --key names it; undefined for formats without columns and members. */
+  /**
+   * The column's name, or the member as --key names it; undefined for formats without columns and
+   * members.
+   */
   readonly key: string | undefined;
   /** The same for the value, or `all others, as JSON`. */
   readonly value: string | undefined;
@@ -117,7 +120,9 @@ function countText(files: number, isOneOfSeveral: boolean): string {
   return `${files} files: `;
 }
 
-/** Key and value for people. A name that is a number is shown with its column, as --key takes both. */
+/**
+ * Key and value for people. A name that is a number is shown with its column, as --key takes both.
+ */
 function namesIn(dialect: Dialect, { key, value }: Found): string {
   const { folderColumns = [], keyColumn, valueColumn } = dialect;
   const columns = [...dialect.columns, ...folderColumns];

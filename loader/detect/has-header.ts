@@ -1,6 +1,7 @@
 // Decides whether the first rows of files name the columns (--header auto).
 //
-// Each cell of a first row is compared with the cells below it, in all files of the format together:
+// Each cell of a first row is compared with the cells below it, in all files of the format
+// together:
 //
 //     evidence for a header                         evidence for a row
 //     text over a column of figures, dates,         the same kind as the column below
@@ -11,12 +12,12 @@
 //     nothing in the key's column, where all
 //       rows below have a key
 //
-// Years and 0, 1, 2 ... may be names as well as values, and are no evidence. Nor are words for no value or a
-// special one (`unknown`, `inf`, `-`) and `true`, `yes` ...: in any column they may be values (but `No` over
-// numbers in the key's column is its name). Without evidence, a first row is a header if each of its cells
-// is one of the most common names (id, key, value ...), or if files of different content begin with it. If
-// there is evidence for both, or for neither, the load is refused: a guess would lose a row, or load the
-// names as one.
+// Years and 0, 1, 2 ... may be names as well as values, and are no evidence. Nor are words for no
+// value or a special one (`unknown`, `inf`, `-`) and `true`, `yes` ...: in any column they may be
+// values (but `No` over numbers in the key's column is its name). Without evidence, a first row is
+// a header if each of its cells is one of the most common names (id, key, value ...), or if files
+// of different content begin with it. If there is evidence for both, or for neither, the load is
+// refused: a guess would lose a row, or load the names as one.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -43,9 +44,10 @@ export interface FirstRow {
 type Verdict = 'header' | 'row' | 'both' | 'neither';
 
 /**
- * For each file, whether it begins with a header. All files have the same number of columns, and `below`
- * profiles the rows after the first of all of them. `named` is a header that is known because --key or
- * --value names one of its columns. Throws INPUT_AMBIGUOUS, and INPUT_INVALID for two different headers.
+ * For each file, whether it begins with a header. All files have the same number of columns, and
+ * `below` profiles the rows after the first of all of them. `named` is a header that is known
+ * because --key or --value names one of its columns. Throws INPUT_AMBIGUOUS, and INPUT_INVALID for
+ * two different headers.
  */
 export function decideHeaders(
   files: readonly FirstRow[],
@@ -66,7 +68,9 @@ export function decideHeaders(
   return files.map(() => false);
 }
 
-/** Whether the file begins with `header`; if not, it must be the continuation of a file that does. */
+/**
+ * Whether the file begins with `header`; if not, it must be the continuation of a file that does.
+ */
 function beginsWith(file: FirstRow, header: readonly string[], verdict: Verdict): boolean {
   if (sameCells(file.cells, header)) return true;
   if (verdict === 'row') return false;
@@ -78,7 +82,10 @@ export function sameCells(one: readonly string[], other: readonly string[]): boo
   return one.length === other.length && one.every((cell, index) => cell === other[index]);
 }
 
-/** A first row that several files share although their other rows differ; undefined if there is none. */
+/**
+ * A first row that several files share although their other rows differ; undefined if there is
+ * none.
+ */
 function sharedFirstRow(
   files: readonly FirstRow[],
   verdicts: readonly Verdict[],
@@ -152,7 +159,9 @@ function evidenceOfShape(cell: string, profile: ColumnProfile): 'header' | 'row'
   return count >= rowsMin ? 'header' : 'nothing';
 }
 
-/** Indexes of cells after the first that count 0, 1, 2 ... or 1, 2, 3 ..., if at least RUN_MIN do. */
+/**
+ * Indexes of cells after the first that count 0, 1, 2 ... or 1, 2, 3 ..., if at least RUN_MIN do.
+ */
 function countingCells(cells: readonly string[]): ReadonlySet<number> {
   const run = cells.slice(1);
   const begin = Number(run[0]);

@@ -1,5 +1,5 @@
-// Reads the first lines of a jsonl input: checks that the members named by --key and --value exist (a wrong
-// name would otherwise reject every line), and finds members that are not stored.
+// Reads the first lines of a jsonl input: checks that the members named by --key and --value exist
+// (a wrong name would otherwise reject every line), and finds members that are not stored.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -18,9 +18,9 @@ export interface JsonlHead {
 }
 
 /**
- * The dialect of the input that begins with `head[start ..)`; `isWhole` says that this is all of it. Throws
- * INVALID_ARGUMENT or INPUT_INVALID, listing the members there are, if none of the first lines has the
- * wanted one.
+ * The dialect of the input that begins with `head[start ..)`; `isWhole` says that this is all of
+ * it. Throws INVALID_ARGUMENT or INPUT_INVALID, listing the members there are, if none of the first
+ * lines has the wanted one.
  */
 export function readJsonlDialect(
   head: Buffer,

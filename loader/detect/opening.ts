@@ -1,6 +1,6 @@
-// What one file shows by itself: the flags that matter, the head that is read, and a table's first row
-// and the rows below. formats/open.ts puts this together by format; what needs all files together is
-// decided in settle-dialects.ts.
+// What one file shows by itself: the flags that matter, the head that is read, and a table's first
+// row and the rows below. formats/open.ts puts this together by format; what needs all files
+// together is decided in settle-dialects.ts.
 
 import { isUtf8 } from 'node:buffer';
 import { closeSync, fstatSync, openSync } from 'node:fs';
@@ -67,7 +67,10 @@ export interface TableHead {
   readonly dataStart: number;
   readonly dataStartLine: number;
   readonly restCrc: number;
-  /** Why the first row is malformed, and the offset of the fault in the file; `cells` are then a guess. */
+  /**
+   * Why the first row is malformed, and the offset of the fault in the file; `cells` are then a
+   * guess.
+   */
   readonly fault?: { readonly reason: string; readonly at: number };
   /** Whether cells of tsv look like quoted ones of csv. */
   readonly hasQuotedCells: boolean;
@@ -132,8 +135,8 @@ export function linesSkipped(head: Buffer, from: number, count: number): number 
 }
 
 /**
- * The beginning of a table. Throws INPUT_INVALID for one without a row or with one column, INPUT_AMBIGUOUS
- * if its rows are uneven.
+ * The beginning of a table. Throws INPUT_INVALID for one without a row or with one column,
+ * INPUT_AMBIGUOUS if its rows are uneven.
  */
 export function readTable(
   opened: Opened,
@@ -197,9 +200,9 @@ function limitsFor(fileCount: number): SampleLimits {
 }
 
 /**
- * The first INPUT_HEAD_BYTES of a file or, if it is shorter, all of it; for csv and tsv at least its first
- * row. `path` names the file in errors. Throws INPUT_INVALID if the first row is longer than any row may
- * be.
+ * The first INPUT_HEAD_BYTES of a file or, if it is shorter, all of it; for csv and tsv at least
+ * its first row. `path` names the file in errors. Throws INPUT_INVALID if the first row is longer
+ * than any row may be.
  */
 export function readHead(
   readPath: string,

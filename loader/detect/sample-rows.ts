@@ -1,9 +1,9 @@
 // The first rows of a delimited file as text. They are cut where a load cuts them (csv-records.ts).
 //
-// The first row, which may name the columns, is read by the parser of the rows (parse-quoted.ts), so that
-// no file is read by two grammars. The rows below it are only looked at, and are read by csv-parse. The
-// two agree but for NUL after a quote and for what --trim takes away (a property test): csv-parse
-// takes all white space of Unicode, and not spaces and tabs alone.
+// The first row, which may name the columns, is read by the parser of the rows (parse-quoted.ts),
+// so that no file is read by two grammars. The rows below it are only looked at, and are read by
+// csv-parse. The two agree but for NUL after a quote and for what --trim takes away (a property
+// test): csv-parse takes all white space of Unicode, and not spaces and tabs alone.
 
 import { parse } from 'csv-parse/sync';
 import { CsvRecords, bytesSource, isBlank } from '../parse/delimited/csv-records.ts';
@@ -124,7 +124,8 @@ function csvRows(lines: readonly Buffer[], delimiter: number, trims: boolean): s
       const rows: string[][] = parse(line, options);
       return rows[0] ?? [];
     } catch {
-      // A malformed row is rejected with its offset later; here its quotes count as ordinary characters.
+      // A malformed row is rejected with its offset later; here its quotes count as ordinary
+      // characters.
       return tsvCells(line, delimiter, true, trims);
     }
   });

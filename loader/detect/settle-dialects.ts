@@ -1,5 +1,6 @@
-// Turns the openings of all files into a dialect for each. Files of one format must have the same columns:
-// they are taken for parts of one table, and the rows below their first ones are judged together.
+// Turns the openings of all files into a dialect for each. Files of one format must have the same
+// columns: they are taken for parts of one table, and the rows below their first ones are judged
+// together.
 
 import { SteleError } from '../../base/errors.ts';
 import { delimiterText } from './delimiter.ts';
@@ -75,7 +76,10 @@ function headersOf(
   return rows.map(() => true);
 }
 
-/** If --key or --value names a column, the first row that has the name is a header; otherwise the first file's. */
+/**
+ * If --key or --value names a column, the first row that has the name is a header; otherwise the
+ * first file's.
+ */
 function namedHeader(rows: readonly FirstRow[], { folderColumns, key, value }: DialectFlags) {
   const names = [key, value].filter(
     (name) =>

@@ -1,5 +1,5 @@
-// Checks that a file whose ending stands for `line` holds lines, and that a file of another ending does not
-// hold JSON. Only for --format auto: a named format is not questioned.
+// Checks that a file whose ending stands for `line` holds lines, and that a file of another ending
+// does not hold JSON. Only for --format auto: a named format is not questioned.
 //
 //     sku-1\tred shoes     .txt   tsv, if all lines have as many tabs, the first before any space
 //     sku-1;red shoes      .txt   refused: csv as well as lines
@@ -17,7 +17,9 @@ const DIVIDERS = [
   ['|', '|'],
 ] as const;
 
-/** The format by ending, or tsv by content. `name` names the file in errors. Throws INPUT_AMBIGUOUS. */
+/**
+ * The format by ending, or tsv by content. `name` names the file in errors. Throws INPUT_AMBIGUOUS.
+ */
 export function formatByContent(
   head: Buffer,
   start: number,

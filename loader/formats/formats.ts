@@ -20,7 +20,9 @@ const FORMATS: Readonly<Record<LoadFormat, InputFormat | (() => Promise<InputFor
 /** Those that have been loaded. */
 const loaded = new Map<LoadFormat, InputFormat>();
 
-/** Must be called in each thread before `formatNamed`; a promise only if there is something to load. */
+/**
+ * Must be called in each thread before `formatNamed`; a promise only if there is something to load.
+ */
 export function loadFormat(name: LoadFormat): Promise<void> | undefined {
   const format = FORMATS[name];
   if (typeof format !== 'function' || loaded.has(name)) return undefined;

@@ -1,13 +1,14 @@
-// What the loader asks of a format. Each format is an object in a file of this folder, and formats.ts
-// lists them; nothing else in the loader knows how a format works.
+// What the loader asks of a format. Each format is an object in a file of this folder, and
+// formats.ts lists them; nothing else in the loader knows how a format works.
 //
 //     open     what one file shows by itself: its columns, where its data begin
 //     cut      pieces of complete rows, in order
 //     parse    the rows of one piece, into the row table
 //     locate   a row for people: where it is, and what it was
 //
-// A piece of a text is a range of bytes, and its rows are known by their offsets in it. In Parquet and
-// Avro files a row has no bytes of its own: a piece has `rows`, and a row is known by its number in it.
+// A piece of a text is a range of bytes, and its rows are known by their offsets in it. In Parquet
+// and Avro files a row has no bytes of its own: a piece has `rows`, and a row is known by its
+// number in it.
 
 import type { Dialect } from '../input/dialect.ts';
 import type { InputFile } from '../input/inputs.ts';
@@ -66,7 +67,10 @@ export interface OpenedFile extends FileToOpen {
 type RowPlace = Readonly<Record<string, number>>;
 
 export interface InputFormat {
-  /** For formats that are read from the end: the range of bytes that `open` needs, if the end is there. */
+  /**
+   * For formats that are read from the end: the range of bytes that `open` needs, if the end is
+   * there.
+   */
   readonly openingRange?: (file: FileToOpen) => readonly [start: number, end: number];
   /** Throws INPUT_AMBIGUOUS, INPUT_INVALID, INVALID_ARGUMENT, UNSUPPORTED. */
   open(file: OpenedFile, flags: DialectFlags, hints: OpeningHints): Opening;
@@ -76,8 +80,8 @@ export interface InputFormat {
    */
   cut(input: InputFile, chunkBytes: number): Iterable<Piece>;
   /**
-   * Adds the rows of a piece to the empty `context.rows`; `bytes` are those of `pieceParts`, and may be
-   * modified.
+   * Adds the rows of a piece to the empty `context.rows`; `bytes` are those of `pieceParts`, and
+   * may be modified.
    */
   parse(context: ParseContext, bytes: Buffer, piece: Piece): void;
   /** The number of lines or rows in the bytes of a piece. */

@@ -17,7 +17,9 @@ function isText(format: LoadFormat): boolean {
   return FORMAT_NAMES[format].magic === undefined;
 }
 
-/** Throws INPUT_AMBIGUOUS if a flag must say more, INPUT_INVALID, INVALID_ARGUMENT and UNSUPPORTED. */
+/**
+ * Throws INPUT_AMBIGUOUS if a flag must say more, INPUT_INVALID, INVALID_ARGUMENT and UNSUPPORTED.
+ */
 export function openInput(
   file: FileToOpen,
   format: LoadFormat,

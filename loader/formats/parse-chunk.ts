@@ -7,9 +7,10 @@ import { formatNamed } from './formats.ts';
 import type { Piece } from './input-format.ts';
 
 /**
- * Parses `chunk`, the bytes of `piece`; without a piece, text that begins and ends at record ends. The
- * rows, in `context.rows`, refer to `chunk` or to the context's growable buffer until the next call; the
- * rejects hold offsets in the piece. Modifies the chunk: cells and strings are unescaped in place.
+ * Parses `chunk`, the bytes of `piece`; without a piece, text that begins and ends at record ends.
+ * The rows, in `context.rows`, refer to `chunk` or to the context's growable buffer until the next
+ * call; the rejects hold offsets in the piece. Modifies the chunk: cells and strings are unescaped
+ * in place.
  */
 export function parseChunk(
   context: ParseContext,

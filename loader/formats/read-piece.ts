@@ -5,7 +5,10 @@ import { readFully } from '../bytes/file-window.ts';
 import { pieceBytes, pieceParts } from './input-format.ts';
 import type { Piece } from './input-format.ts';
 
-/** Reads all parts of a piece into the start of `into`. Returns false if the file has become shorter. */
+/**
+ * Reads all parts of a piece into the start of `into`. Returns false if the file has become
+ * shorter.
+ */
 export function readPieceInto(path: string, piece: Piece, into: Uint8Array): boolean {
   const parts = pieceParts(piece);
   const file = openSync(path, 'r');

@@ -1,4 +1,5 @@
-// What all formats of text have in common: records are found by line ends, and known by their bytes.
+// What all formats of text have in common: records are found by line ends, and known by their
+// bytes.
 
 import { SteleError } from '../../base/errors.ts';
 import { readRange } from '../bytes/file-window.ts';

@@ -91,8 +91,8 @@ export function jsonlDialect({ key, value }: DialectChoice): Dialect {
 }
 
 /**
- * The dialect of a file that names its columns itself. Throws INVALID_ARGUMENT for a missing column,
- * INPUT_INVALID for a file with a single column, or with too many.
+ * The dialect of a file that names its columns itself. Throws INVALID_ARGUMENT for a missing
+ * column, INPUT_INVALID for a file with a single column, or with too many.
  */
 export function columnsDialect(
   format: LoadFormat,

@@ -57,9 +57,9 @@ type SearchFlags = StoreSettings & { readonly hiveColumns?: boolean };
 export type Notice = (sentence: string) => void;
 
 /**
- * Examines every path and the first bytes of every file. `format` is that of the flag; with `hiveColumns`,
- * folders are searched with all folders in them. Throws
- * INPUT_NOT_FOUND, INPUT_INVALID, UNSUPPORTED or IO, and names the faulty path.
+ * Examines every path and the first bytes of every file. `format` is that of the flag; with
+ * `hiveColumns`, folders are searched with all folders in them. Throws INPUT_NOT_FOUND,
+ * INPUT_INVALID, UNSUPPORTED or IO, and names the faulty path.
  */
 export async function findInputs(
   paths: readonly string[],

@@ -66,8 +66,8 @@ function endingOf(path: string): string {
 }
 
 /**
- * The format of one input: as given, or by its ending; `byContent` is that of its first bytes, if they
- * are not text. Throws INPUT_AMBIGUOUS if nothing tells.
+ * The format of one input: as given, or by its ending; `byContent` is that of its first bytes, if
+ * they are not text. Throws INPUT_AMBIGUOUS if nothing tells.
  */
 export function formatFor(
   path: string,
@@ -130,9 +130,9 @@ export function refuseForeign(head: Uint8Array, name: string): void {
 }
 
 /**
- * The format of unpacked bytes that begin with `head`, which is `format` unless the bytes are those of
- * another format; a sentence tells what is odd. Throws UNSUPPORTED if `isNamed`, that is by --format, or
- * if the bytes are text and the format is not.
+ * The format of unpacked bytes that begin with `head`, which is `format` unless the bytes are those
+ * of another format; a sentence tells what is odd. Throws UNSUPPORTED if `isNamed`, that is by
+ * --format, or if the bytes are text and the format is not.
  */
 export function formatOfContent(
   head: Uint8Array,

@@ -22,7 +22,9 @@ export interface FoundInput {
   readonly path: string;
   /** Standard input, a named pipe, a device: can be read once, from its start. */
   readonly isStream: boolean;
-  /** Values of the columns that are in the names of its folders; null for Hive's default partition. */
+  /**
+   * Values of the columns that are in the names of its folders; null for Hive's default partition.
+   */
   readonly folderValues?: readonly (string | null)[];
   /** A file of another machine. */
   readonly remote?: RemoteFile;

@@ -1,5 +1,6 @@
 // Inputs that cannot be read at any offset are first written into the work folder as plain files:
-// compressed files, standard input, pipes, files of other machines. UTF-16 is converted to UTF-8 on the way.
+// compressed files, standard input, pipes, files of other machines. UTF-16 is converted to UTF-8 on
+// the way.
 //
 // A resumed load reuses a compressed input's spool. The spool is named after the input's path, size
 // and time, and after its own size and CRC32, which are then checked: it is not synced, and a power

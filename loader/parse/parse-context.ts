@@ -114,8 +114,8 @@ function columnCountReason(found: number, expected: number): RejectReason {
 }
 
 /**
- * Copies the key and the value, or assembles the object, in the growable buffer, which is unchanged if the
- * row is rejected.
+ * Copies the key and the value, or assembles the object, in the growable buffer, which is unchanged
+ * if the row is rejected.
  */
 function addAssembled(context: ParseContext, source: Buffer): RejectReason {
   const { assembled, dialect, rows } = context;

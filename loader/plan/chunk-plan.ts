@@ -22,7 +22,9 @@ const ADAPTED_CHUNK_BYTES_MIN = 1024 * 1024;
 const CHUNKS_MAX = 16_384;
 
 const HEAD_BYTES = 256 * 1024;
-/** A longer first row is not measured: long rows cost themselves twice, in the chunk and in the run. */
+/**
+ * A longer first row is not measured: long rows cost themselves twice, in the chunk and in the run.
+ */
 const FIRST_CHUNK_BYTES_MAX = 4 * 1024 * 1024;
 /** Inputs that are measured, one of each dialect. */
 const INPUTS_MAX = 8;
@@ -40,9 +42,9 @@ export interface ChunkPlan {
 }
 
 /**
- * The chunk size is at most `--chunk-size`; less for an input of few chunks, so that all workers get an even
- * share, and if memory is short. Depends on settings and input alone, so a resumed load cuts in the same
- * places.
+ * The chunk size is at most `--chunk-size`; less for an input of few chunks, so that all workers
+ * get an even share, and if memory is short. Depends on settings and input alone, so a resumed load
+ * cuts in the same places.
  */
 export function planChunks(
   { bytesTotal, inputs }: PreparedInput,
@@ -72,7 +74,9 @@ export function measureRowCost(inputs: readonly InputFile[]): RowCost {
   };
 }
 
-/** Bytes that the rows of a chunk take in addition to the chunk: tables, assembled values, the run. */
+/**
+ * Bytes that the rows of a chunk take in addition to the chunk: tables, assembled values, the run.
+ */
 export function bytesOfParsed(rows: RowTable, assembled: GrowableBuffer): number {
   const tables = rows.count * ROW_TABLE_PEAK_BYTES + rows.rejects.count * REJECT_PEAK_BYTES;
   return tables + assembled.length * BUFFER_PEAK_FACTOR + encodedBytes(rows);

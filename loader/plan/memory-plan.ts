@@ -1,5 +1,5 @@
-// Keeps a load within --memory-max: what each piece of work takes, and how many may run at once. Pure
-// arithmetic on measured figures.
+// Keeps a load within --memory-max: what each piece of work takes, and how many may run at once.
+// Pure arithmetic on measured figures.
 //
 //     while unpacking   memory-max = process + windows of the decoders
 //     while parsing     memory-max = process + threads x (thread + share) + extra
@@ -10,7 +10,8 @@
 //              the first ones. A task stops at its budget and is retried with more
 //     piece    a shard: scratch while it is built (records, a table of them), the segment until sent
 //
-// What does not fit even alone is refused before anything is sent, with the memory that it would need.
+// What does not fit even alone is refused before anything is sent, with the memory that it would
+// need.
 
 import assert from 'node:assert/strict';
 import { SteleError } from '../../base/errors.ts';
@@ -26,7 +27,9 @@ const SEGMENT_EXTRA_BYTES = MiB / 4;
 const PROCESS_BYTES = 112 * MiB;
 /** An isolate with its young generation, and the runs that it has open. */
 const THREAD_BYTES = 20 * MiB;
-/** Limits, as parts of the memory without the process: one thread's share, and all threads together. */
+/**
+ * Limits, as parts of the memory without the process: one thread's share, and all threads together.
+ */
 const SHARE_MAX = 0.25;
 const THREADS_SHARE = 0.6;
 const CHUNK_BYTES_FLOOR = 64 * 1024;
@@ -34,7 +37,9 @@ const CHUNK_BYTES_FLOOR = 64 * 1024;
 const LONG_ROW_FACTOR = 2.125;
 /** An assembled value is also in a buffer that grows by half, and is copied when it does. */
 const LONG_OBJECT_FACTOR = LONG_ROW_FACTOR + 2.5;
-/** Parts of the memory for building: spare segments that wait for reuse, and scratch that is kept. */
+/**
+ * Parts of the memory for building: spare segments that wait for reuse, and scratch that is kept.
+ */
 const SPARE_SHARE = 0.2;
 const SCRATCH_KEPT_SHARE = 0.1;
 /** More in flight would not be faster. */
@@ -59,7 +64,8 @@ export interface RowCost {
 /** `chunkBytes`, or less if its share would be too large. Independent of the number of threads. */
 export function chunkBytesWithin(chunkBytes: number, cost: RowCost, memoryMax: number): number {
   const shareMax = (memoryMax - PROCESS_BYTES) * SHARE_MAX - THREAD_BYTES;
-  // Powers of two: with slightly more or less memory, an interrupted load is still cut in the same places.
+  // Powers of two: with slightly more or less memory, an interrupted load is still cut in the same
+  // places.
   const fitting = 2 ** Math.floor(Math.log2(shareMax / cost.parseFactor));
   return Math.min(chunkBytes, Math.max(CHUNK_BYTES_FLOOR, fitting));
 }
@@ -69,7 +75,10 @@ export function chunkCost(byteCount: number, cost: RowCost): number {
   return Math.ceil(byteCount * cost.parseFactor);
 }
 
-/** The same for a chunk that one long row made longer than chunks are. `isPutTogether`: values are assembled. */
+/**
+ * The same for a chunk that one long row made longer than chunks are. `isPutTogether`: values are
+ * assembled.
+ */
 export function longChunkCost(
   byteCount: number,
   { chunkBytes, shareBytes }: { readonly chunkBytes: number; readonly shareBytes: number },
@@ -90,7 +99,10 @@ export function extraBytes(memoryMax: number, threads: number, shareBytes: numbe
   return Math.max(0, memoryMax - PROCESS_BYTES - threads * (THREAD_BYTES + shareBytes));
 }
 
-/** MEMORY_LIMIT for `what`, which needs `missing` bytes more than there are; `other` names another way out. */
+/**
+ * MEMORY_LIMIT for `what`, which needs `missing` bytes more than there are; `other` names another
+ * way out.
+ */
 export function exceedsMemory(
   what: string,
   missing: number,
@@ -122,7 +134,10 @@ export const SKEW_CAUSES =
 const SKEW_ROWS_MIN = 50;
 const SKEW_FACTOR = 4;
 
-/** The shard that holds several times the average, and its part of all bytes; undefined if none does. */
+/**
+ * The shard that holds several times the average, and its part of all bytes; undefined if none
+ * does.
+ */
 export function skewedShard(
   shardBytes: Float64Array,
   shardRows: Float64Array,
@@ -177,9 +192,9 @@ function buildBytes(memoryMax: number, threads: number): number {
 }
 
 /**
- * Throws LOAD_REJECTED for a shard that no segment can hold, MEMORY_LIMIT for one that `threads` cannot
- * build within `memoryMax`. `share` below 1 makes an estimate lenient, so that it refuses nothing that fits.
- * `isSkewed`: most other shards hold much less, so more shards would not help.
+ * Throws LOAD_REJECTED for a shard that no segment can hold, MEMORY_LIMIT for one that `threads`
+ * cannot build within `memoryMax`. `share` below 1 makes an estimate lenient, so that it refuses
+ * nothing that fits. `isSkewed`: most other shards hold much less, so more shards would not help.
  */
 export function refuseTooLarge(
   shard: number | undefined,

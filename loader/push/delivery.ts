@@ -1,7 +1,7 @@
-// Delivers segments to all their owners. The owners that fail do not matter as long as enough others have
-// the segment; if too few do, delivery waits for the master's next answers, which name new owners or the
-// old one again. Pushes to a node that the master has not named for a while are ended: such a node is down,
-// and its open connection would be waited for.
+// Delivers segments to all their owners. The owners that fail do not matter as long as enough
+// others have the segment; if too few do, delivery waits for the master's next answers, which name
+// new owners or the old one again. Pushes to a node that the master has not named for a while are
+// ended: such a node is down, and its open connection would be waited for.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -52,9 +52,9 @@ export class Delivery {
   }
 
   /**
-   * Delivers one segment. Resolves with the nodes that have acknowledged it, at least `minReplicas`. Throws
-   * MEMORY_LIMIT as soon as too few nodes have room, REPLICAS_MISSING after `replicaWaitMs`, CANCELLED when
-   * the load is stopped.
+   * Delivers one segment. Resolves with the nodes that have acknowledged it, at least
+   * `minReplicas`. Throws MEMORY_LIMIT as soon as too few nodes have room, REPLICAS_MISSING after
+   * `replicaWaitMs`, CANCELLED when the load is stopped.
    */
   async deliver(segment: SegmentToPush): Promise<string[]> {
     const { minReplicas, replicaWaitMs, signal, targets } = this.#options;
@@ -82,7 +82,10 @@ export class Delivery {
     return [...acknowledged];
   }
 
-  /** Ends pushes to nodes that the master no longer names. To be called after each answer of the master. */
+  /**
+   * Ends pushes to nodes that the master no longer names. To be called after each answer of the
+   * master.
+   */
   endDeparted(): void {
     const named = new Set(this.#options.targets.owners.map(keyOf));
     const nowMs = performance.now();

@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
-// The loader's client of LoadService: unary calls with deadlines, and helpful errors if no master answers.
+// The loader's client of LoadService: unary calls with deadlines, and helpful errors if no master
+// answers.
 
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
@@ -23,14 +24,15 @@ import type {
 
 const BEGIN_DEADLINE_MS = 15_000;
 /**
- * A connection that was idle while the inputs were read may have been closed by a proxy, or by the master
- * because this process was suspended. Retries are safe: a load that begins twice replaces itself.
+ * A connection that was idle while the inputs were read may have been closed by a proxy, or by the
+ * master because this process was suspended. Retries are safe: a load that begins twice replaces
+ * itself.
  */
 const BEGIN_RETRIES = 3;
 const BEGIN_RETRY_MS = 300;
 /**
- * Masters that cannot begin a load now are asked so long: they elect a leader, or the one that was just
- * elected has not heard of its datanodes yet.
+ * Masters that cannot begin a load now are asked so long: they elect a leader, or the one that was
+ * just elected has not heard of its datanodes yet.
  */
 const BEGIN_WAIT_MS = 12_000;
 const PROGRESS_DEADLINE_MS = 5_000;
@@ -103,8 +105,8 @@ const UNANSWERED: ReadonlySet<ErrorCode> = new Set([
 ] as const);
 
 /**
- * Whether a failed call may have been carried out: it may have been sent, and the master gave no answer of
- * its own, or does not know the outcome itself.
+ * Whether a failed call may have been carried out: it may have been sent, and the master gave no
+ * answer of its own, or does not know the outcome itself.
  */
 export function isAnswerLost(thrown: unknown): boolean {
   if (!(thrown instanceof SteleError)) return false;

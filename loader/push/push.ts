@@ -2,12 +2,12 @@
 // (transport/segment-push.ts).
 //
 // A push is idempotent: after a broken connection it is repeated, and a node that already has the
-// segment acknowledges it without a transfer. Several failures in a row without an acknowledgement in
-// between, or an error that a retry cannot cure (no room, another process at that address), fail the
-// node: all its pushes reject, and delivery.ts does without it or tries it again later.
+// segment acknowledges it without a transfer. Several failures in a row without an acknowledgement
+// in between, or an error that a retry cannot cure (no room, another process at that address), fail
+// the node: all its pushes reject, and delivery.ts does without it or tries it again later.
 //
-// The bytes are written from the segment's memory in slices, without a copy; the next slice is written
-// once the system has taken the one before, so a node that takes nothing is noticed.
+// The bytes are written from the segment's memory in slices, without a copy; the next slice is
+// written once the system has taken the one before, so a node that takes nothing is noticed.
 
 import { setMaxListeners } from 'node:events';
 import { SteleError, toSteleError } from '../../base/errors.ts';
@@ -26,8 +26,8 @@ const RETRY_DELAY_MS = 250;
 const NO_LIMIT = new Throttle(0);
 
 /**
- * A segment to push. `bytes` lies in a SharedArrayBuffer and must not change until the push has ended;
- * undefined only asks whether the node has the segment.
+ * A segment to push. `bytes` lies in a SharedArrayBuffer and must not change until the push has
+ * ended; undefined only asks whether the node has the segment.
  */
 export interface SegmentToPush {
   readonly info: SegmentInfo;
@@ -78,8 +78,8 @@ export class NodePusher {
   }
 
   /**
-   * Resolves with true once the node has verified and synced the segment; with false if the node lacks it
-   * and there are no bytes to send. Rejects when the node fails.
+   * Resolves with true once the node has verified and synced the segment; with false if the node
+   * lacks it and there are no bytes to send. Rejects when the node fails.
    */
   async push(segment: SegmentToPush): Promise<boolean> {
     for (;;) {
@@ -129,9 +129,10 @@ function isWorthRepeating(error: SteleError): boolean {
 }
 
 /**
- * Pushes one segment once. Resolves with true when the node has verified and synced it or had it before,
- * with false if the node wants bytes that `segment` does not have. Rejects with the node's own error,
- * UNAVAILABLE for a broken connection, DEADLINE_EXCEEDED, or CANCELLED when `signal` aborts.
+ * Pushes one segment once. Resolves with true when the node has verified and synced it or had it
+ * before, with false if the node wants bytes that `segment` does not have. Rejects with the node's
+ * own error, UNAVAILABLE for a broken connection, DEADLINE_EXCEEDED, or CANCELLED when `signal`
+ * aborts.
  */
 export async function putSegment(
   links: PushConnections,

@@ -1,5 +1,5 @@
-// Where segments go: the owners of each shard, as the master reported them last. A shard that is short
-// of replicas waits here for the next answer of the master.
+// Where segments go: the owners of each shard, as the master reported them last. A shard that is
+// short of replicas waits here for the next answer of the master.
 
 import { hostname, networkInterfaces } from 'node:os';
 import type { LoadTargets } from '../../proto/gen/stele/v1/load.ts';
@@ -70,7 +70,10 @@ export class Targets {
   }
 }
 
-/** Whether `host`, a name or an address, is this machine. False for names that only a resolver knows. */
+/**
+ * Whether `host`, a name or an address, is this machine. False for names that only a resolver
+ * knows.
+ */
 function isThisMachine(host: string): boolean {
   if (host === 'localhost' || host === hostname()) return true;
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);

@@ -3,8 +3,8 @@
 //     NAME.part       the file, with holes where blocks are missing
 //     NAME.blocks     identity of the file, then a line for each block that is there: index, CRC32
 //
-// What an interrupted load has copied is not copied again: blocks are checked by their CRCs, as they are not
-// synced. Why files are copied first: docs/decisions/0058-remote-inputs.md.
+// What an interrupted load has copied is not copied again: blocks are checked by their CRCs, as
+// they are not synced. Why files are copied first: docs/decisions/0058-remote-inputs.md.
 
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
@@ -84,7 +84,10 @@ function blocksOf(ranges: readonly number[], size: number): Set<number> {
   return new Set(indexes.sort((a, b) => a - b));
 }
 
-/** CRC32s of the blocks that an earlier load has copied of the same file; undefined if it copied none. */
+/**
+ * CRC32s of the blocks that an earlier load has copied of the same file; undefined if it copied
+ * none.
+ */
 function knownBlocks(list: string, head: string): Map<number, number> | undefined {
   const text = existsSync(list) ? readFileSync(list, 'utf8') : '';
   if (!text.startsWith(head)) return undefined;

@@ -3,7 +3,8 @@
 //     opened     GET, Range: bytes=0-0     206: size, ETag, Last-Modified     200: no ranges, a stream
 //     read       GET, Range, If-Match      206 of the same size and ETag      412, others: INPUT_CHANGED
 //
-// A broken answer goes on from where it broke; a server that is down is asked again for about a minute.
+// A broken answer goes on from where it broke; a server that is down is asked again for about a
+// minute.
 
 import { sleep } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';

@@ -1,7 +1,7 @@
 // A file of another machine, which is read by ranges: over HTTP, or of an object store.
 //
-// Its identity (size, and the ETag or time that the server tells) stands for its content: a read of other
-// content than was opened fails with INPUT_CHANGED, so that no file is put together of two.
+// Its identity (size, and the ETag or time that the server tells) stands for its content: a read of
+// other content than was opened fails with INPUT_CHANGED, so that no file is put together of two.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -10,7 +10,9 @@ export interface RemoteFile {
   /** Without credentials and query. */
   readonly url: string;
   readonly sizeBytes: number;
-  /** '' if the server tells nothing by which a change would be noticed; then it is read as a stream. */
+  /**
+   * '' if the server tells nothing by which a change would be noticed; then it is read as a stream.
+   */
   readonly identity: string;
   /** Unix time in ms; 0 if it is not known. */
   readonly modifiedMs: number;

@@ -63,8 +63,8 @@ class StoreFile implements RemoteFile {
 }
 
 /**
- * The objects that an s3:// path names, by name. `isWanted` says whether an object that only a pattern or
- * a folder names is data. Throws INPUT_NOT_FOUND, and what a store throws.
+ * The objects that an s3:// path names, by name. `isWanted` says whether an object that only a
+ * pattern or a folder names is data. Throws INPUT_NOT_FOUND, and what a store throws.
  */
 export async function storeFiles(
   path: string,

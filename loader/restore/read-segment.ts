@@ -4,7 +4,9 @@ import { segmentObject } from '../../archive/layout.ts';
 import type { ArchivedSegment } from '../../archive/layout.ts';
 import type { Transfer } from '../transfer/open-transfer.ts';
 
-/** The caller has reserved the memory, and checks the bytes. Throws NOT_FOUND, CORRUPT, UNAVAILABLE. */
+/**
+ * The caller has reserved the memory, and checks the bytes. Throws NOT_FOUND, CORRUPT, UNAVAILABLE.
+ */
 export async function readSegment(
   { archive, paced }: Transfer,
   keyspaceUid: string,

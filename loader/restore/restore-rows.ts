@@ -1,10 +1,11 @@
-// Restores the current version of keyspaces by their rows: into a cluster with another number of shards, or beside
-// the keyspace with the same uid.
+// Restores the current version of keyspaces by their rows: into a cluster with another number of
+// shards, or beside the keyspace with the same uid.
 //
 //     segments of a shard -> checked, newest record of each key -> WORK/<hash>/rows/00017.csv -> stele load
 //
-// The rows of all keyspaces are written before the first load begins, so an archive that turns out to be damaged
-// changes nothing. They take about as much space as the data, and are removed after the load.
+// The rows of all keyspaces are written before the first load begins, so an archive that turns out
+// to be damaged changes nothing. They take about as much space as the data, and are removed after
+// the load.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -45,7 +46,10 @@ export interface ReadyRows {
   close(): void;
 }
 
-/** Writes the rows of all keyspaces. `workDir` as for a load. Rejects with CORRUPT, DISK_FULL, LOCKED ... */
+/**
+ * Writes the rows of all keyspaces. `workDir` as for a load. Rejects with CORRUPT, DISK_FULL,
+ * LOCKED ...
+ */
 export async function prepareRows(
   transfer: Transfer,
   source: string,

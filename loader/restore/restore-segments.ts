@@ -3,8 +3,8 @@
 //     1. a load of each keyspace is begun, and all segments of all its versions are read, checked and pushed
 //     2. the versions are committed, in order, and the one that was current is made current
 //
-// Nothing is visible before all segments of all keyspaces are on their datanodes, so an archive that turns out to
-// be damaged changes nothing. Segments that a datanode has are not read again.
+// Nothing is visible before all segments of all keyspaces are on their datanodes, so an archive
+// that turns out to be damaged changes nothing. Segments that a datanode has are not read again.
 
 import type { ArchivedManifest, ArchivedSegment } from '../../archive/layout.ts';
 import { sleep } from '../../base/clock.ts';
@@ -175,7 +175,10 @@ async function commitAll(
   return restored;
 }
 
-/** Sends segments again to datanodes that have lost them, or own them now, until --replica-wait is over. */
+/**
+ * Sends segments again to datanodes that have lost them, or own them now, until --replica-wait is
+ * over.
+ */
 async function commitVersion(
   transfer: Transfer,
   master: LoadMaster,

@@ -1,5 +1,5 @@
-// How a load reads the rows that a restore has written (threads/segment-task.ts): two columns, always in quotes, in
-// which every byte is itself.
+// How a load reads the rows that a restore has written (threads/segment-task.ts): two columns,
+// always in quotes, in which every byte is itself.
 
 import type { LoadSettings } from '../settings.ts';
 

@@ -19,7 +19,10 @@ export interface ChosenSnapshot {
   readonly snapshot: Snapshot;
 }
 
-/** `name`: as a backup prints it, with or without folder and ending; undefined: the newest. Throws NOT_FOUND. */
+/**
+ * `name`: as a backup prints it, with or without folder and ending; undefined: the newest. Throws
+ * NOT_FOUND.
+ */
 export async function chooseSnapshot(
   { archive, stop }: Transfer,
   name: string | undefined,

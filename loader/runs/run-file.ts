@@ -17,8 +17,8 @@
 //         S sections: encoded records (segment/record.ts), one after the other
 //         rejects (reject-table.ts)
 //
-// Little-endian. Written under a temporary name and renamed: kill -9 leaves no half of one. It is not
-// synced: after a power cut its checksums reveal a torn file, and that chunk is parsed again.
+// Little-endian. Written under a temporary name and renamed: kill -9 leaves no half of one. It is
+// not synced: after a power cut its checksums reveal a torn file, and that chunk is parsed again.
 // Names hold the chunk's index alone; the binding inside tells runs of another load apart.
 
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Begins a load at the master, and decides what an earlier process left in the work folder may be used
-// again: its runs, and the acknowledgements of its segments.
+// Begins a load at the master, and decides what an earlier process left in the work folder may be
+// used again: its runs, and the acknowledgements of its segments.
 //
 //     checkpoint of these inputs?  no  -> a new load (an old one of this folder is aborted)
 //       | yes
@@ -34,7 +34,9 @@ import type { WorkFolder } from '../work/work-folder.ts';
 const DISCARDED = 'what an earlier load left is discarded';
 const NOTHING_KEPT: LoadJob['kept'] = { chunks: new Map(), shards: new Map() };
 
-/** The master's answer and the begun job; no job if the current version came from this very input. */
+/**
+ * The master's answer and the begun job; no job if the current version came from this very input.
+ */
 export interface Begun {
   readonly response: BeginLoadResponse;
   readonly job: LoadJob | undefined;
@@ -103,7 +105,10 @@ function userName(): string {
   }
 }
 
-/** Whether the master will never accept this load (a keyspace cannot have that name), so its spool is useless. */
+/**
+ * Whether the master will never accept this load (a keyspace cannot have that name), so its spool
+ * is useless.
+ */
 function isRefused(thrown: unknown): boolean {
   const error = toSteleError(thrown);
   return error.code === 'INVALID_ARGUMENT' && !isWithoutOwnWords(error);

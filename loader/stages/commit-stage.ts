@@ -83,8 +83,8 @@ export function commitRequest(
 }
 
 /**
- * Commits, and retries for a while if the master cannot be reached. `signal` stops the retries but not a
- * call in flight: the master may be about to commit.
+ * Commits, and retries for a while if the master cannot be reached. `signal` stops the retries but
+ * not a call in flight: the master may be about to commit.
  */
 export async function commit(
   master: LoadMaster,

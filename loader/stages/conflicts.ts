@@ -1,6 +1,6 @@
-// Keys with two values: counted while the shards are built, then explained with both values, their file,
-// byte and line. A place is found by parsing its chunk once more, record by record; that is slow, and
-// happens once, before the load fails.
+// Keys with two values: counted while the shards are built, then explained with both values, their
+// file, byte and line. A place is found by parsing its chunk once more, record by record; that is
+// slow, and happens once, before the load fails.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -31,8 +31,8 @@ export class Conflicts {
   }
 
   /**
-   * The earliest conflicts, by chunk. Some more than are shown: which of them come first within a chunk
-   * is known only when their places are.
+   * The earliest conflicts, by chunk. Some more than are shown: which of them come first within a
+   * chunk is known only when their places are.
    */
   get samples(): readonly ConflictSample[] {
     return this.#samples;
@@ -98,7 +98,9 @@ interface LocatedConflict {
   readonly second: Place;
 }
 
-/** `key 'a' has two values: 'x' in FILE at byte 4 (line 2), and 'y' in FILE at byte 14 (line 4)`. */
+/**
+ * `key 'a' has two values: 'x' in FILE at byte 4 (line 2), and 'y' in FILE at byte 14 (line 4)`.
+ */
 function describe({ first, key, second }: LocatedConflict): string {
   const name = shorten(Buffer.from(key).toString('utf8'));
   return `key '${name}' has two values: ${describePlace(first)}, and ${describePlace(second)}`;

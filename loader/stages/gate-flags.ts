@@ -5,7 +5,8 @@
 //   --max-shrink 20%
 //   --require-key KEY | KEY=VALUE        a `=` or `\` that belongs to the key is written `\=`, `\\`
 //
-// The master checks the gate, not the loader, so a loader that dies, or an old one, cannot bypass it.
+// The master checks the gate, not the loader, so a loader that dies, or an old one, cannot bypass
+// it.
 
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';

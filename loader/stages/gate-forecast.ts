@@ -6,8 +6,8 @@
 //                      counted at the commit
 //   no master answers  the current version is not known
 //
-// So a version has `least` to `most` records. A limit refuses all of these counts, or accepts all of them, or
-// is reported as unchecked.
+// So a version has `least` to `most` records. A limit refuses all of these counts, or accepts all
+// of them, or is reported as unchecked.
 
 import { shorten } from '../../base/ids.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
@@ -22,7 +22,10 @@ export interface TargetCluster {
   readonly current: GateCandidate['current'] | null;
   /** Why the current version is not known, as a clause. */
   readonly whyUnknown: string;
-  /** Looks keys up in the current version; absent if no master can be asked. Rejects with SteleError. */
+  /**
+   * Looks keys up in the current version; absent if no master can be asked. Rejects with
+   * SteleError.
+   */
   readonly lookUp?: (keys: readonly Buffer[]) => Promise<readonly (Buffer | null)[]>;
 }
 

@@ -1,5 +1,5 @@
-// A load in progress: the one context of its stages. It grows in three steps, and nothing in it changes
-// after its step but `progress` and the files in `folder`:
+// A load in progress: the one context of its stages. It grows in three steps, and nothing in it
+// changes after its step but `progress` and the files in `folder`:
 //
 //     open-job.ts   OpenJob       inputs found, work folder locked
 //     open-job.ts   PreparedJob   + dialects and chunk plan known, threads started
@@ -25,7 +25,10 @@ import type { LoadProgress, ProgressCounter } from './progress.ts';
 export interface JobHooks {
   /** Called about five times a second, and at each change of stage. */
   readonly onProgress?: (progress: LoadProgress) => void;
-  /** Called with what people should know although nothing is wrong: a sentence without its full stop. */
+  /**
+   * Called with what people should know although nothing is wrong: a sentence without its full
+   * stop.
+   */
   readonly onNotice?: (sentence: string) => void;
   readonly log?: Logger;
   /** Stops the load at a checkpoint: it rejects with CANCELLED. */
@@ -70,7 +73,10 @@ export type OpenJob = Omit<LoadJob, keyof BegunPart | 'prepared' | 'plan' | 'poo
 /** A job whose rows can be parsed once the number of shards is known. */
 export type PreparedJob = Omit<LoadJob, keyof BegunPart>;
 
-/** A portion of the input and what became of it; its bytes for each shard are in the stage's sums alone. */
+/**
+ * A portion of the input and what became of it; its bytes for each shard are in the stage's sums
+ * alone.
+ */
 export interface ParsedChunk extends Omit<ParseOutcome, 'sectionBytes' | 'sectionRows'> {
   readonly portion: Portion;
 }

@@ -21,9 +21,9 @@ import { checkRejectsFile } from './rejects-file.ts';
 const PROGRESS_EVERY_MS = 200;
 
 /**
- * Finds the inputs, opens the work folder and runs `body`. With `isDry` the folder is one of its own and
- * is removed at the end; otherwise it stays if `body` fails and has left something to resume from.
- * Throws SteleError.
+ * Finds the inputs, opens the work folder and runs `body`. With `isDry` the folder is one of its
+ * own and is removed at the end; otherwise it stays if `body` fails and has left something to
+ * resume from. Throws SteleError.
  */
 export async function withOpenJob<Result>(
   settings: LoadSettings,
@@ -80,8 +80,8 @@ function closeFolder(folder: WorkFolder, isDone: boolean, log: Logger): void {
 }
 
 /**
- * Reads the heads of the inputs, plans the chunks, starts the threads and runs `body`; then ends the
- * threads. Throws for an input that no load can take.
+ * Reads the heads of the inputs, plans the chunks, starts the threads and runs `body`; then ends
+ * the threads. Throws for an input that no load can take.
  */
 export async function withPreparedJob<Result>(
   job: OpenJob,

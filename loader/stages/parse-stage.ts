@@ -41,8 +41,8 @@ const TASKS_PER_THREAD = 2;
 const MORE_FACTOR = 1.25;
 
 /**
- * Throws CANCELLED, INPUT_CHANGED, MEMORY_LIMIT, the errors of the workers, and TOO_MANY_REJECTS as soon
- * as that is certain, unless all bad rows are to be listed (--rejects).
+ * Throws CANCELLED, INPUT_CHANGED, MEMORY_LIMIT, the errors of the workers, and TOO_MANY_REJECTS as
+ * soon as that is certain, unless all bad rows are to be listed (--rejects).
  */
 export async function runParseStage(job: LoadJob): Promise<ParseStageResult> {
   const { plan, pool, prepared, shardCount, stop } = job;
@@ -103,7 +103,9 @@ function addTo(sums: Float64Array, addends: Uint32Array): void {
   }
 }
 
-/** Bounds on the memory that chunks take beyond their shares, and on the disk that their runs take. */
+/**
+ * Bounds on the memory that chunks take beyond their shares, and on the disk that their runs take.
+ */
 interface ParseLimits {
   readonly extraBytes: number;
   readonly budget: Semaphore;
@@ -121,7 +123,10 @@ export async function parseAgain(job: LoadJob, portion: Portion | undefined): Pr
   await parseOne(job, portion, parseLimits(job), false);
 }
 
-/** Parses one portion and checkpoints it. With `mayResume`, an intact run of an earlier process is used. */
+/**
+ * Parses one portion and checkpoints it. With `mayResume`, an intact run of an earlier process is
+ * used.
+ */
 async function parseOne(
   job: LoadJob,
   portion: Portion,
@@ -144,7 +149,9 @@ async function parseOne(
   }
 }
 
-/** The portion's start in its first file and its end in the last one; the binding tells files apart. */
+/**
+ * The portion's start in its first file and its end in the last one; the binding tells files apart.
+ */
 function rangeOf({ pieces }: Portion): { start: number; end: number } {
   return { start: pieces[0].start, end: pieces.at(-1)?.end ?? 0 };
 }
@@ -154,7 +161,9 @@ function runBytesLeft({ plan, prepared, progress }: LoadJob): number {
   return Math.ceil((prepared.bytesTotal - progress.bytesDone) * plan.rowCost.recordFactor);
 }
 
-/** Parses in a thread's share of memory, or with some of the extra memory if the share is too small. */
+/**
+ * Parses in a thread's share of memory, or with some of the extra memory if the share is too small.
+ */
 async function parseWithin(
   job: LoadJob,
   task: ParseTask,

@@ -1,5 +1,5 @@
-// Prepares the inputs before the first row is parsed: spools what cannot be read at any offset, detects
-// formats and dialects, and computes an identity of the input without reading its content.
+// Prepares the inputs before the first row is parsed: spools what cannot be read at any offset,
+// detects formats and dialects, and computes an identity of the input without reading its content.
 
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -244,8 +244,8 @@ function sizesOf(inputs: readonly FoundInput[]): number {
 }
 
 /**
- * Name, size and modification time: a rewritten file is another input. The folder does not count: a file
- * that was moved is the same input if its content is the same (fingerprint.ts).
+ * Name, size and modification time: a rewritten file is another input. The folder does not count: a
+ * file that was moved is the same input if its content is the same (fingerprint.ts).
  */
 function identityOf(input: FoundInput, contentHash: string): unknown {
   if (input.isStream) return ['-', contentHash];

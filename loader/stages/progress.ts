@@ -132,9 +132,9 @@ export interface ReporterOptions {
 }
 
 /**
- * Keeps the load alive: reports its numbers to the master at the interval that the master asked for,
- * and updates `targets` from the answers. Resolves when `signal` aborts. Rejects when the load was
- * cancelled at the master, or when the master has not answered for longer than the lease.
+ * Keeps the load alive: reports its numbers to the master at the interval that the master asked
+ * for, and updates `targets` from the answers. Resolves when `signal` aborts. Rejects when the load
+ * was cancelled at the master, or when the master has not answered for longer than the lease.
  */
 export async function reportUntil(options: ReporterOptions, signal: AbortSignal): Promise<void> {
   const asked = options.progressIntervalMs || INTERVAL_MS_DEFAULT;
@@ -210,7 +210,9 @@ export interface LoadSummary {
   readonly records: number;
   /** Digest of the whole version: 32 hex digits, the same for the same set of pairs. */
   readonly digest: string;
-  /** Verified copies of the shard that had the fewest at the commit; 0 if the master does not say. */
+  /**
+   * Verified copies of the shard that had the fewest at the commit; 0 if the master does not say.
+   */
   readonly replicas: number;
   /** Copies that the keyspace is to have; 0 if the master does not say. */
   readonly replication: number;

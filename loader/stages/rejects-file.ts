@@ -4,9 +4,9 @@
 //                           header line, if there is one. It can be corrected and loaded.
 //     FILE.reasons.jsonl    {"file","offset","bytes","line","reason"} for each row of FILE, in order
 //
-// The rows are read from the input again, a chunk at a time; a chunk whose bytes are not what they were
-// when it was parsed ends the load. A load without bad rows leaves both files empty, so no rows of an
-// earlier load remain in them.
+// The rows are read from the input again, a chunk at a time; a chunk whose bytes are not what they
+// were when it was parsed ends the load. A load without bad rows leaves both files empty, so no
+// rows of an earlier load remain in them.
 
 import { closeSync, existsSync, openSync, realpathSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -41,9 +41,10 @@ function reasonsPath(path: string): string {
 }
 
 /**
- * Checks before hours of parsing that the rejects can be written. `paths` are the load's operands. Throws
- * INVALID_ARGUMENT if the file is an input under whatever name, if the next load of the same folder would
- * read it, or if inputs of several formats would be mixed in it; IO if it cannot be written.
+ * Checks before hours of parsing that the rejects can be written. `paths` are the load's operands.
+ * Throws INVALID_ARGUMENT if the file is an input under whatever name, if the next load of the same
+ * folder would read it, or if inputs of several formats would be mixed in it; IO if it cannot be
+ * written.
  */
 export function checkRejectsFile(
   path: string,

@@ -1,5 +1,6 @@
-// Rejected rows. The end of each run says where the bad rows of its chunk are; their bytes are read from
-// the input again. Here are the errors that name the first few; rejects-file.ts writes all of them down.
+// Rejected rows. The end of each run says where the bad rows of its chunk are; their bytes are read
+// from the input again. Here are the errors that name the first few; rejects-file.ts writes all of
+// them down.
 
 import { closeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
@@ -60,7 +61,9 @@ export function tooManyRejects(
   );
 }
 
-/** Why there is nothing to load (all rows may have been rejected): a sentence without its full stop. */
+/**
+ * Why there is nothing to load (all rows may have been rejected): a sentence without its full stop.
+ */
 export function noRowText(
   job: LoadJob,
   done: readonly ParsedChunk[],
@@ -72,7 +75,9 @@ export function noRowText(
   return `The input has no row to load: ${many} rejected (${named})`;
 }
 
-/** The first bad rows among the chunks that are done: place, reason and the beginning of the row. */
+/**
+ * The first bad rows among the chunks that are done: place, reason and the beginning of the row.
+ */
 export function nameRejects(job: LoadJob, done: readonly (ParsedChunk | undefined)[]): string[] {
   const named: string[] = [];
   for (const parsed of done) {

@@ -1,5 +1,5 @@
-// Stage 2: builds the segment of each shard in a worker thread and delivers it to its owners. The bytes in
-// flight are bounded: a segment counts from before it is built until every owner has it.
+// Stage 2: builds the segment of each shard in a worker thread and delivers it to its owners. The
+// bytes in flight are bounded: a segment counts from before it is built until every owner has it.
 
 import { SteleError } from '../../base/errors.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
@@ -16,7 +16,10 @@ import type { ShardCost } from '../plan/memory-plan.ts';
 import { parseAgain } from './parse-stage.ts';
 import type { ParseStageResult } from './parse-stage.ts';
 
-/** Segments that are built or delivered at once; small ones reach this bound before the one in bytes. */
+/**
+ * Segments that are built or delivered at once; small ones reach this bound before the one in
+ * bytes.
+ */
 const SHARDS_IN_FLIGHT_MAX = 64;
 /** Times that a damaged run is parsed again before the disk counts as broken. */
 const REPAIRS_MAX = 3;
@@ -37,9 +40,9 @@ export interface ShardStageResult {
 export type SegmentTaker = Pick<Delivery, 'deliver'>;
 
 /**
- * Shards in `before` are done already if `stillHeld` returns them. When a conflict is found (two values
- * of one key), nothing more is delivered, and the remaining shards are only searched for further
- * conflicts. Throws REPLICAS_MISSING, CANCELLED, and the errors of the workers.
+ * Shards in `before` are done already if `stillHeld` returns them. When a conflict is found (two
+ * values of one key), nothing more is delivered, and the remaining shards are only searched for
+ * further conflicts. Throws REPLICAS_MISSING, CANCELLED, and the errors of the workers.
  */
 export async function runShardStage(
   job: LoadJob,
@@ -204,9 +207,9 @@ function segmentRecord(segment: BuiltSegmentBytes): NonNullable<ShardDone['segme
 }
 
 /**
- * Reuses the memory of segments that are built and sent: fresh memory costs the kernel more (a page fault
- * and 4 KiB of zeros per page) than building the segment in it. The caller bounds what is in flight; what
- * waits here is bounded in bytes and in pieces.
+ * Reuses the memory of segments that are built and sent: fresh memory costs the kernel more (a page
+ * fault and 4 KiB of zeros per page) than building the segment in it. The caller bounds what is in
+ * flight; what waits here is bounded in bytes and in pieces.
  */
 export class SegmentMemory {
   readonly #spares: SharedArrayBuffer[] = [];
@@ -243,7 +246,10 @@ export class SegmentMemory {
   }
 }
 
-/** Rounds up by an eighth at most, so that a piece fits the next segment, too. Untouched pages cost nothing. */
+/**
+ * Rounds up by an eighth at most, so that a piece fits the next segment, too. Untouched pages cost
+ * nothing.
+ */
 function roundUp(byteCount: number): number {
   const step = 2 ** Math.max(12, Math.floor(Math.log2(byteCount)) - 3);
   return Math.ceil(byteCount / step) * step;

@@ -1,5 +1,5 @@
-// The worker thread of a load: a thin shell around the two tasks. Both stages share one file and one pool,
-// so threads are started once.
+// The worker thread of a load: a thin shell around the two tasks. Both stages share one file and
+// one pool, so threads are started once.
 //
 // Errors cross the thread boundary as plain objects: structured clone would strip a SteleError of
 // its code.

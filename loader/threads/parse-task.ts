@@ -90,7 +90,10 @@ export function newParseScratch(): ParseScratch {
   return { context: undefined, contextKey: '', chunk, output, gathered: undefined, budget };
 }
 
-/** `loadFormat` must have been called for the dialect. Throws INPUT_CHANGED, DISK_FULL, IO, BudgetExceeded. */
+/**
+ * `loadFormat` must have been called for the dialect. Throws INPUT_CHANGED, DISK_FULL, IO,
+ * BudgetExceeded.
+ */
 export function runParseTask(task: ParseTask, scratch: ParseScratch): ParseOutcome {
   const context = contextFor(scratch, task.dialect, task.shardCount);
   const { bytesKept = Number.MAX_SAFE_INTEGER, bytesMax = Number.MAX_SAFE_INTEGER } = task;

@@ -1,4 +1,5 @@
-// Work on whole segments that come from a datanode or an archive: the full check, and their rows as a file.
+// Work on whole segments that come from a datanode or an archive: the full check, and their rows as
+// a file.
 
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { SteleError } from '../../base/errors.ts';

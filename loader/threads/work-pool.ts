@@ -1,8 +1,8 @@
-// Runs the two kinds of task: in worker threads (piscina), or in the calling thread for an input so small
-// that starting threads would take longer than the work.
+// Runs the two kinds of task: in worker threads (piscina), or in the calling thread for an input so
+// small that starting threads would take longer than the work.
 //
-// The task of a worker that dies or throws something unexpected is tried three times in all. An error that
-// the task itself reports (a SteleError) is final.
+// The task of a worker that dies or throws something unexpected is tried three times in all. An
+// error that the task itself reports (a SteleError) is final.
 
 import { Piscina } from 'piscina';
 import { SteleError, toSteleError } from '../../base/errors.ts';
@@ -27,8 +27,8 @@ const QUEUE_MAX = 128;
 export interface WorkPool {
   readonly threads: number;
   /**
-   * With true, only half of the threads (at least one) work, and builds pause often; with false, all threads
-   * work at full speed.
+   * With true, only half of the threads (at least one) work, and builds pause often; with false,
+   * all threads work at full speed.
    */
   throttle(isThrottled: boolean): void;
   parse(task: ParseTask): Promise<ParseOutcome>;
@@ -81,7 +81,10 @@ function inNextTick<Outcome>(run: () => Outcome): Promise<Outcome> {
   });
 }
 
-/** A pool of worker threads; `file` is the built load-worker. The process does not exit until it is closed. */
+/**
+ * A pool of worker threads; `file` is the built load-worker. The process does not exit until it is
+ * closed.
+ */
 export function threadPool(file: string, threads: number, log: Logger): WorkPool {
   const pool = new Piscina({
     filename: file,

@@ -1,17 +1,17 @@
-// The checkpoint of a load, from which the same command resumes: a log of lines in the work folder, each
-// with its own checksum. A torn last line is dropped; all lines before it are valid.
+// The checkpoint of a load, from which the same command resumes: a log of lines in the work folder,
+// each with its own checksum. A torn last line is dropped; all lines before it are valid.
 //
 //     9f3c1a20 {"type":"header","format":1,"local":"...","binding":"...","loadId":"...", ...}
 //     01b2aa77 {"type":"chunk","index":0,"start":12,"end":16777226}
 //     77aa90fe {"type":"shard","shard":5,"rows":7800,"duplicates":2,"segment":{...},"nodes":["a","b"]}
 //     2c1d9c11 {"type":"commit"}
 //
-// A line is written when the step it records is complete (a run is renamed, a segment is acknowledged by
-// nodes that have synced it). The log itself is not synced: lines that are missing after a power cut cost
-// only work, and a run that the disk lost is detected by its own checksums.
+// A line is written when the step it records is complete (a run is renamed, a segment is
+// acknowledged by nodes that have synced it). The log itself is not synced: lines that are missing
+// after a power cut cost only work, and a run that the disk lost is detected by its own checksums.
 //
-// The header and every run carry a binding: a hash of what they were made from. Anything with another
-// binding belongs to another load and is discarded, never trusted.
+// The header and every run carry a binding: a hash of what they were made from. Anything with
+// another binding belongs to another load and is discarded, never trusted.
 
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -86,8 +86,8 @@ type Line =
   | { readonly type: 'commit' };
 
 /**
- * The checkpoint that an earlier process left, or why it cannot be used: it is missing ('none'), its header
- * is cut short or damaged, or another release wrote it.
+ * The checkpoint that an earlier process left, or why it cannot be used: it is missing ('none'),
+ * its header is cut short or damaged, or another release wrote it.
  */
 export function readCheckpoint(folder: string): Checkpoint | { readonly unusable: string } {
   const path = join(folder, FILE_NAME);
@@ -201,7 +201,9 @@ export class CheckpointWriter implements CheckpointLog {
   }
 }
 
-/** Hash of what is known without the master: inputs, dialects, chunk size, keyspace. 32 hex digits. */
+/**
+ * Hash of what is known without the master: inputs, dialects, chunk size, keyspace. 32 hex digits.
+ */
 export function localBinding(
   keyspace: string,
   mode: string,
@@ -219,8 +221,8 @@ export function localBinding(
 }
 
 /**
- * Hash of `local` and the shard count: the rows of a run are grouped by shard. It names no cluster, so
- * any cluster with that many shards may use the runs.
+ * Hash of `local` and the shard count: the rows of a run are grouped by shard. It names no cluster,
+ * so any cluster with that many shards may use the runs.
  */
 export function runBinding(local: string, shardCount: number): string {
   return bindingOf([local, shardCount]);

@@ -1,11 +1,11 @@
-// The fingerprint of a version's input (`--skip-if-current`): the content of the inputs, and every flag that
-// decides the result.
+// The fingerprint of a version's input (`--skip-if-current`): the content of the inputs, and every
+// flag that decides the result.
 //
 //     fingerprint = hash( names, sizes, times, dialects | CRC32 of all data | flags )
 //
-// A load computes the CRC32 without reading again: each chunk has its own, and those of adjacent chunks
-// combine to that of the whole, however the input was cut. Only a load with the flag reads the data for it,
-// before it begins.
+// A load computes the CRC32 without reading again: each chunk has its own, and those of adjacent
+// chunks combine to that of the whole, however the input was cut. Only a load with the flag reads
+// the data for it, before it begins.
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
@@ -57,7 +57,9 @@ export function combineCrcs(
   return parts.reduce((crc, part) => (shifted(crc, part.byteCount) ^ part.crc) >>> 0, 0);
 }
 
-/** The same CRC32, computed by reading the inputs. Throws INPUT_CHANGED, CANCELLED, and I/O errors. */
+/**
+ * The same CRC32, computed by reading the inputs. Throws INPUT_CHANGED, CANCELLED, and I/O errors.
+ */
 export async function readContentCrc(
   inputs: readonly InputFile[],
   signal: AbortSignal,
@@ -87,7 +89,9 @@ export async function readContentCrc(
   return crc;
 }
 
-/** `crc` after `byteCount` further zero bytes: multiplied by x^(8 byteCount) modulo the generator. */
+/**
+ * `crc` after `byteCount` further zero bytes: multiplied by x^(8 byteCount) modulo the generator.
+ */
 function shifted(crc: number, byteCount: number): number {
   let product = crc;
   // x^8, then its square, and so on: reversed, x^n is bit 31 - n.

@@ -5,8 +5,9 @@
 //         LOCK  about.json  token  checkpoint.log  spool/  runs/000000.run ...
 //       dry-7f00c3a1b2c4d5e6-4711/     a dry run or sample of one process; removed at its end
 //
-// By default it is below the working directory: it must survive a restart of the machine, which a folder
-// for temporary files may not, and hold about as much as the input. It is removed after the commit.
+// By default it is below the working directory: it must survive a restart of the machine, which a
+// folder for temporary files may not, and hold about as much as the input. It is removed after the
+// commit.
 
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -90,7 +91,10 @@ export function openDryFolder(
   return open(join(base, name), about);
 }
 
-/** Whether no process uses the folder. One that was just created has no lock yet, so it must have some age. */
+/**
+ * Whether no process uses the folder. One that was just created has no lock yet, so it must have
+ * some age.
+ */
 function isLeft(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
   // Files have the wall clock's time.
@@ -176,12 +180,12 @@ function lockOrSay(path: string): { release(): void } {
 }
 
 /**
- * A random word that identifies the locked folder at `path` to the master; it is made if the folder has
- * none. Throws IO.
+ * A random word that identifies the locked folder at `path` to the master; it is made if the folder
+ * has none. Throws IO.
  *
- * The master records it with the load. A loader that is killed after that and before it has written its
- * checkpoint comes back with the same token, and replaces its own load at once instead of waiting for
- * the lease of 10 s to end: only one process at a time holds the folder.
+ * The master records it with the load. A loader that is killed after that and before it has written
+ * its checkpoint comes back with the same token, and replaces its own load at once instead of
+ * waiting for the lease of 10 s to end: only one process at a time holds the folder.
  */
 export function workToken(path: string): string {
   const file = join(path, TOKEN_NAME);

@@ -35,7 +35,10 @@ export interface WorkEntry {
   readonly state: string;
 }
 
-/** All work folders, by name. `nowMs` is wall-clock time, which file times are compared with. Throws IO. */
+/**
+ * All work folders, by name. `nowMs` is wall-clock time, which file times are compared with. Throws
+ * IO.
+ */
 export function listWork(workDir: string, nowMs: number): WorkEntry[] {
   const base = workBase(workDir);
   return workNames(base).map((id) => entryOf(base, id, nowMs));

@@ -8,7 +8,10 @@ import type { Subject } from '../../access/subject.ts';
 import { MUST_LEAD, runAs } from './actor.ts';
 import type { Caller } from './actor.ts';
 
-/** A unary handler; `subject` is who calls, with --auth on. An error of `answer` becomes a gRPC status with Stele's code. */
+/**
+ * A unary handler; `subject` is who calls, with --auth on. An error of `answer` becomes a gRPC
+ * status with Stele's code.
+ */
 export function unary<Request, Response>(
   answer: (
     request: Request,

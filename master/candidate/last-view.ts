@@ -1,6 +1,6 @@
-// The questions that can be answered from a view, for as long as no leader can be asked: by the last
-// view there is, and with the words that this is so. A wait for a health waits for a leader, because
-// the last view says nothing of now.
+// The questions that can be answered from a view, for as long as no leader can be asked: by the
+// last view there is, and with the words that this is so. A wait for a health waits for a leader,
+// because the last view says nothing of now.
 
 import { sleep, systemTime } from '../../base/clock.ts';
 import type { Time } from '../../base/clock.ts';

@@ -1,6 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
-// The leader in another process: what a master that follows, or a query node, passes on to it, in the
-// name of who asked.
+// The leader in another process: what a master that follows, or a query node, passes on to it, in
+// the name of who asked.
 //
 // If the leader dies with a call, nobody knows whether it was carried out. Where that matters, the
 // caller gets OUTCOME_UNKNOWN; UNAVAILABLE otherwise: the call changes nothing, or may be repeated.
@@ -158,7 +158,9 @@ function changesOf(ask: Ask<ClusterServiceClient>): Omit<Operations, keyof Quest
   };
 }
 
-/** A load that begins twice replaces itself, and a commit that is made already is answered again. */
+/**
+ * A load that begins twice replaces itself, and a commit that is made already is answered again.
+ */
 function loadsOf(ask: Ask<LoadServiceClient>): LeaderCalls['loads'] {
   return {
     beginLoad: (request) => ask((client) => client.beginLoad, request, REPEATABLE),

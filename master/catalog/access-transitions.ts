@@ -1,5 +1,5 @@
-// Pure transitions of users and roles, and the list of them that decides who may do what. token-transitions.ts
-// has those of tokens.
+// Pure transitions of users and roles, and the list of them that decides who may do what.
+// token-transitions.ts has those of tokens.
 //
 // Invariant: once there is an enabled user with the right `admin`, there always is one.
 
@@ -81,7 +81,10 @@ export function changeUser(
   return putUser(state, { ...requireUser(state, name), ...change });
 }
 
-/** Removes a user and its tokens. Throws NOT_FOUND, and CONFLICT for the last one with the right admin. */
+/**
+ * Removes a user and its tokens. Throws NOT_FOUND, and CONFLICT for the last one with the right
+ * admin.
+ */
 export function removeUser(state: CatalogState, name: string): Transition<void> {
   requireUser(state, name);
   const own = [...state.token.values()].filter(({ user }) => user === name);

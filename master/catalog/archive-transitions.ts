@@ -1,7 +1,7 @@
 // What of the versions is in the deep store. Pure.
 //
-// Invariant: a record says that every segment of its manifest's revision is in the store it names. It is
-// removed with the version.
+// Invariant: a record says that every segment of its manifest's revision is in the store it names.
+// It is removed with the version.
 
 import type { CatalogState, Transition } from './catalog.ts';
 import { isHeld } from './queries.ts';

@@ -57,8 +57,8 @@ export interface Liveness {
 }
 
 /**
- * Starts a load. Throws SUSPENDED, LOAD_IN_PROGRESS with the other load and its progress, and CONFLICT if a
- * restore asks for a uid that it cannot have.
+ * Starts a load. Throws SUSPENDED, LOAD_IN_PROGRESS with the other load and its progress, and
+ * CONFLICT if a restore asks for a uid that it cannot have.
  */
 export function beginLoad(
   state: CatalogState,

@@ -23,7 +23,9 @@ import type { Branded, KeyspaceUid } from '../../base/ids.ts';
 import type { SegmentId } from '../../base/segment-name.ts';
 import type { TotalsRecord } from './totals.ts';
 
-/** The format of records that this release writes and reads. Format 1 named segments differently. */
+/**
+ * The format of records that this release writes and reads. Format 1 named segments differently.
+ */
 export const RECORD_FORMAT = 2;
 
 export interface ClusterRecord {

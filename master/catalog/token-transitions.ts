@@ -14,8 +14,8 @@ const ROLES_MAX = 20;
 const SHOWN_EXPIRED_MS = 30 * 86_400_000;
 
 /**
- * Adds a token, and removes those of its user that expired long ago. Throws NOT_FOUND for a user or a role that
- * does not exist, INVALID_ARGUMENT, and CONFLICT if there are too many.
+ * Adds a token, and removes those of its user that expired long ago. Throws NOT_FOUND for a user or
+ * a role that does not exist, INVALID_ARGUMENT, and CONFLICT if there are too many.
  */
 export function addToken(
   state: CatalogState,

@@ -51,7 +51,9 @@ export class NodeRegistrar implements Registrar {
     return { clusterId: cluster.id, epoch, term };
   }
 
-  /** It may be that the datanode is in the wrong place, or that this master has lost its catalog. */
+  /**
+   * It may be that the datanode is in the wrong place, or that this master has lost its catalog.
+   */
   #ofAnotherCluster(id: string, clusterId: string): SteleError {
     const { state } = this.#leader.catalog;
     const whose = `The data folder of datanode ${id} belongs to cluster ${shorten(clusterId)}`;

@@ -148,7 +148,8 @@ function newerView(before: ClusterView, next: ClusterView): ClusterView {
 }
 
 /**
- * Deep equality of messages, that is, of fields, lists and bytes. Identical values are not descended into.
+ * Deep equality of messages, that is, of fields, lists and bytes. Identical values are not
+ * descended into.
  */
 function isSame(left: unknown, right: unknown): boolean {
   if (left === right) return true;

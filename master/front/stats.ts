@@ -1,5 +1,6 @@
-// What this process has read for its clients since its start, as plain counts: GET /v1/stats. A caller that
-// asks twice gets rates and percentiles of the time between. It asks no datanode, so it may be polled.
+// What this process has read for its clients since its start, as plain counts: GET /v1/stats. A
+// caller that asks twice gets rates and percentiles of the time between. It asks no datanode, so it
+// may be polled.
 
 import { STELE_VERSION } from '../../base/process/build-version.ts';
 import type { Traffic } from '../../base/process/http-traffic.ts';

@@ -44,8 +44,8 @@ export async function appendContent(
 }
 
 /**
- * The content of a version that is restored with its deltas, counted by the datanodes. `segments`: by shard;
- * within a shard oldest first. Throws REPLICAS_MISSING, LOAD_REJECTED.
+ * The content of a version that is restored with its deltas, counted by the datanodes. `segments`:
+ * by shard; within a shard oldest first. Throws REPLICAS_MISSING, LOAD_REJECTED.
  */
 export async function wholeContent(
   leader: Leader,

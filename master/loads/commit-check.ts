@@ -37,8 +37,8 @@ export function checkSegments(request: CommitLoadRequest, shardCount: number): S
 }
 
 /**
- * The segments of a version that is restored, by shard, each with a base and then its deltas. Throws
- * LOAD_REJECTED for segments that no version can have.
+ * The segments of a version that is restored, by shard, each with a base and then its deltas.
+ * Throws LOAD_REJECTED for segments that no version can have.
  */
 export function checkChains(request: CommitLoadRequest, shardCount: number): SegmentRecord[] {
   const segments = request.shards.map(({ segment }) => requireSegment(segment, shardCount));

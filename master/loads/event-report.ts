@@ -18,9 +18,9 @@ const LIMIT_DEFAULT = 100;
 const MOVES: ReadonlySet<string> = new Set(['commit', 'rollback', 'promote']);
 
 /**
- * Events, newest first, or with `after` those that followed that number, oldest first. `keyspace`: by
- * name, also a dropped one; empty: all. `limit` 0: the default. Throws KEYSPACE_NOT_FOUND if no event
- * names the keyspace.
+ * Events, newest first, or with `after` those that followed that number, oldest first. `keyspace`:
+ * by name, also a dropped one; empty: all. `limit` 0: the default. Throws KEYSPACE_NOT_FOUND if no
+ * event names the keyspace.
  */
 export function describeEvents(
   { state }: Pick<Catalog, 'state'>,

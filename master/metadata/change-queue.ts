@@ -7,8 +7,8 @@
 //     ▼           never begun
 //   OVERLOADED too many wait
 //
-// While the store is in trouble that it knows of, nobody waits: what waits is refused, and what is in
-// progress has no known outcome.
+// While the store is in trouble that it knows of, nobody waits: what waits is refused, and what is
+// in progress has no known outcome.
 //
 // A change without an answer of the store may have been made, may never be, or may be made later.
 // So its caller gets OUTCOME_UNKNOWN, and no other change begins until the store has answered:

@@ -1,5 +1,5 @@
-// Users, roles and tokens: what `stele user`, `stele role` and `stele token` do, and the list that every process
-// decides by.
+// Users, roles and tokens: what `stele user`, `stele role` and `stele token` do, and the list that
+// every process decides by.
 
 import { randomBytes } from 'node:crypto';
 import { accountsOf } from '../../access/access-list.ts';
@@ -129,8 +129,9 @@ export class AccessOperations implements AccessCalls {
   }
 
   /**
-   * Makes the user `admin`, unless an enabled user has the right of that name. `passwordOf` is given a
-   * random password, and returns the one to use once that is kept somewhere. Returns whether it did.
+   * Makes the user `admin`, unless an enabled user has the right of that name. `passwordOf` is
+   * given a random password, and returns the one to use once that is kept somewhere. Returns
+   * whether it did.
    */
   async ensureAdmin(passwordOf: (random: string) => string): Promise<boolean> {
     const { state } = this.#leader.catalog;

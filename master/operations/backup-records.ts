@@ -1,5 +1,5 @@
-// What a backup asks of the catalog: which versions there are at one moment, and then the segments of each,
-// with the datanodes that hold them.
+// What a backup asks of the catalog: which versions there are at one moment, and then the segments
+// of each, with the datanodes that hold them.
 
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';

@@ -12,11 +12,16 @@ const FILE = 'admin-password';
 
 export interface FirstAdminSettings {
   readonly dataDir: string;
-  /** A file with the password, made with a random one if there is none; empty: in the data folder. */
+  /**
+   * A file with the password, made with a random one if there is none; empty: in the data folder.
+   */
   readonly adminPasswordFile: string;
 }
 
-/** Makes the user, unless somebody has the right `admin`. Its password is in a file before it counts. */
+/**
+ * Makes the user, unless somebody has the right `admin`. Its password is in a file before it
+ * counts.
+ */
 export async function makeFirstAdmin(
   operations: AccessOperations,
   { adminPasswordFile, dataDir }: FirstAdminSettings,

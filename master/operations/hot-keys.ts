@@ -1,4 +1,5 @@
-// The keys of a keyspace that are read most, and its largest values, from the samples of all datanodes.
+// The keys of a keyspace that are read most, and its largest values, from the samples of all
+// datanodes.
 
 import { SteleError } from '../../base/errors.ts';
 import type { ListHotKeysRequest, ListHotKeysResponse } from '../../proto/gen/stele/v1/cluster.ts';

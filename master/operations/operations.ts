@@ -140,7 +140,8 @@ export class Operations implements ClusterOperations {
 
   async listEvents(request: ListEventsRequest, signal?: AbortSignal): Promise<ListEventsResponse> {
     const { catalog, env } = this.#leader;
-    // Only while there is nothing new: a number from an older copy of the catalog is answered at once.
+    // Only while there is nothing new: a number from an older copy of the catalog is answered at
+    // once.
     const waitMs = Math.min(request.waitMs ?? 0, EVENT_WAIT_MAX_MS);
     if (waitMs > 0 && eventNumbers(catalog.state).newest === request.after) {
       const subscribe = (wake: () => void) => catalog.onEvent(wake);

@@ -1,5 +1,5 @@
-// The read counters of all datanodes, asked of each at once. One that does not answer is named, and the
-// others are answered for.
+// The read counters of all datanodes, asked of each at once. One that does not answer is named, and
+// the others are answered for.
 
 import { toSteleError } from '../../base/errors.ts';
 import type { GetReadCountersResponse, NodeCounters } from '../../proto/gen/stele/v1/cluster.ts';

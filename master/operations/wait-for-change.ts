@@ -10,8 +10,8 @@ export interface WaitLimits {
 }
 
 /**
- * Resolves when the function passed to `subscribe` is called, after `waitMs`, or when `signal` aborts.
- * `subscribe` returns what ends the subscription, and does not call the function at once.
+ * Resolves when the function passed to `subscribe` is called, after `waitMs`, or when `signal`
+ * aborts. `subscribe` returns what ends the subscription, and does not call the function at once.
  */
 export function waitForChange(
   subscribe: (wake: () => void) => () => void,

@@ -1,5 +1,5 @@
-// The CLUSTER commands that need no data. They are the same for the master and the datanodes, except for
-// the cluster that they describe.
+// The CLUSTER commands that need no data. They are the same for the master and the datanodes,
+// except for the cluster that they describe.
 
 import { SteleError } from '../../base/errors.ts';
 import { SLOT_COUNT } from '../../base/limits.ts';

@@ -1,7 +1,7 @@
 // Converts the cluster's view to the description that the CLUSTER commands use.
 //
-// The view's type belongs to proto/, which this folder must not import; the part that is needed is declared
-// here, and a ClusterView fits it.
+// The view's type belongs to proto/, which this folder must not import; the part that is needed is
+// declared here, and a ClusterView fits it.
 
 import { createHash } from 'node:crypto';
 import { SLOT_COUNT } from '../../base/limits.ts';
@@ -26,7 +26,10 @@ export function clusterNodeId(nodeId: string): string {
   return createHash('sha1').update(nodeId).digest('hex');
 }
 
-/** The description for CLUSTER SLOTS and similar commands: `view`, as the process `answering` sees it. */
+/**
+ * The description for CLUSTER SLOTS and similar commands: `view`, as the process `answering` sees
+ * it.
+ */
 export function describeCluster<Node extends TopologyNode>(
   view: TopologyView<Node>,
   stateOf: (node: Node) => ClusterNode['state'],

@@ -1,7 +1,8 @@
 // CLUSTER SLOTS, SHARDS, NODES and INFO from one plain description.
 //
-// In Redis a node is a primary or a replica as a whole. In Stele it is so per range: every shard has its
-// own order of owners, and the first owner counts as its primary. The replies map this as follows:
+// In Redis a node is a primary or a replica as a whole. In Stele it is so per range: every shard
+// has its own order of owners, and the first owner counts as its primary. The replies map this as
+// follows:
 //
 //   SLOTS   Exact: every range with its primary and its replicas. ioredis, node-redis and redis-py use it.
 //           Some clients keep the role in which they saw a node first, and then scan and count only the
@@ -33,7 +34,9 @@ export interface ClusterNode extends ClusterSelf {
   readonly state: 'online' | 'loading' | 'failed';
 }
 
-/** Slots `start` .. `end` inclusive and the nodes that serve them; the first owner is the primary. */
+/**
+ * Slots `start` .. `end` inclusive and the nodes that serve them; the first owner is the primary.
+ */
 interface ClusterSlotRange {
   readonly start: number;
   readonly end: number;
@@ -140,7 +143,10 @@ function writeShardNode(node: ClusterNode, isTls: boolean, out: ReplyWriter): vo
   }
 }
 
-/** CLUSTER NODES: a line per node (see the head comment), and one of the answering process in any case. */
+/**
+ * CLUSTER NODES: a line per node (see the head comment), and one of the answering process in any
+ * case.
+ */
 export function clusterNodesText(cluster: ClusterDescription): string {
   const rangesOf = rangesByPrimary(cluster);
   const lines = cluster.nodes.map((node, index) => {
@@ -156,8 +162,8 @@ export function clusterNodesText(cluster: ClusterDescription): string {
 }
 
 /**
- * The line of an answering process that is not a node. Clients require a line with the flag `myself`. As a
- * replica without an address it is left out of reads, scans and counts.
+ * The line of an answering process that is not a node. Clients require a line with the flag
+ * `myself`. As a replica without an address it is left out of reads, scans and counts.
  */
 function lineOfOutsider({ nodes, self, epoch }: ClusterDescription): string {
   if (nodes.some(({ id }) => id === self.id)) return '';
@@ -182,8 +188,8 @@ function rangesByPrimary(cluster: ClusterDescription): Map<number, ClusterSlotRa
 }
 
 /**
- * CLUSTER INFO. `cluster_state:ok` means that every slot has a node to ask, and that the cluster is not RED
- * (`isRed`). Nodes that may be dead are asked, but do not count as serving.
+ * CLUSTER INFO. `cluster_state:ok` means that every slot has a node to ask, and that the cluster is
+ * not RED (`isRed`). Nodes that may be dead are asked, but do not count as serving.
  */
 export function clusterInfoText(cluster: ClusterDescription): string {
   const ranges = coveredRanges(cluster);
@@ -195,7 +201,8 @@ export function clusterInfoText(cluster: ClusterDescription): string {
   const isOk = covered === SLOT_COUNT && !cluster.isRed;
   const fields = {
     cluster_enabled: cluster.isNode ? 1 : 0,
-    // Clients and consoles assume that a server with the state ok is a node, and go on to the others.
+    // Clients and consoles assume that a server with the state ok is a node, and go on to the
+    // others.
     ...(cluster.isNode ? { cluster_state: isOk ? 'ok' : 'fail' } : {}),
     cluster_slots_assigned: covered,
     cluster_slots_ok: covered - doubtful,
@@ -218,8 +225,8 @@ function slotsIn(ranges: readonly ClusterSlotRange[]): number {
 }
 
 /**
- * Ranges that have an owner, with adjacent ranges of equal owners joined. `ownersOf` may leave some owners
- * out.
+ * Ranges that have an owner, with adjacent ranges of equal owners joined. `ownersOf` may leave some
+ * owners out.
  */
 function coveredRanges(
   cluster: ClusterDescription,

@@ -1,8 +1,8 @@
 // The port between the protocol and the data.
 //
-// A datanode answers at once: `execute` writes the reply and returns undefined; nothing is allocated per
-// command. A master answers later: `execute` adds the keys to its batch of this turn and returns a
-// PendingReply. Replies still leave in the order of the commands.
+// A datanode answers at once: `execute` writes the reply and returns undefined; nothing is
+// allocated per command. A master answers later: `execute` adds the keys to its batch of this turn
+// and returns a PendingReply. Replies still leave in the order of the commands.
 //
 //   connection --execute--> backend          every command of the turn
 //   connection --endTurn--> backend          once: send the collected keys
@@ -32,10 +32,10 @@ export interface ServerFacts {
 
 export interface CommandBackend {
   /**
-   * Answers one command that needs data (see command-spec.ts). Its arity has been checked, and its keys are
-   * within KEY_BYTES_MAX. `spec.name` identifies it (`get`, `cluster|slots`). Writes exactly one reply to
-   * `out`, or writes nothing and returns a PendingReply. `command` is valid only during the call. A thrown
-   * SteleError becomes the reply.
+   * Answers one command that needs data (see command-spec.ts). Its arity has been checked, and its
+   * keys are within KEY_BYTES_MAX. `spec.name` identifies it (`get`, `cluster|slots`). Writes
+   * exactly one reply to `out`, or writes nothing and returns a PendingReply. `command` is valid
+   * only during the call. A thrown SteleError becomes the reply.
    */
   execute(
     spec: CommandSpec,
@@ -45,9 +45,9 @@ export interface CommandBackend {
   ): PendingReply | undefined;
 
   /**
-   * Whether the keys of a command that waits for EXEC cannot be read here; if so, the error is written. As
-   * in Redis Cluster, MOVED comes before EXEC, so that clients send the transaction to the right node. May
-   * throw SteleError.
+   * Whether the keys of a command that waits for EXEC cannot be read here; if so, the error is
+   * written. As in Redis Cluster, MOVED comes before EXEC, so that clients send the transaction to
+   * the right node. May throw SteleError.
    */
   refusesKeys?(
     spec: CommandSpec,
@@ -60,20 +60,23 @@ export interface CommandBackend {
   resolveKeyspace(nameOrIndex: string): KeyspaceRef | undefined;
 
   /**
-   * Identifies the version that reads of a keyspace use: the text changes whenever another version goes
-   * live. Empty if there is none.
+   * Identifies the version that reads of a keyspace use: the text changes whenever another version
+   * goes live. Empty if there is none.
    */
   datasetOf(keyspaceName: string): string;
 
-  /** Calls `onChange` whenever a result of `datasetOf` may have changed, for as long as the process runs. */
+  /**
+   * Calls `onChange` whenever a result of `datasetOf` may have changed, for as long as the process
+   * runs.
+   */
   watchDatasets(onChange: () => void): void;
 
   facts(): ServerFacts;
 
   /**
-   * Called before a turn and after every 16 commands of it: `bytes[at, end)` have arrived and will be
-   * passed to `execute` as commands, unless something ends the turn. The bytes do not move before the next
-   * call.
+   * Called before a turn and after every 16 commands of it: `bytes[at, end)` have arrived and will
+   * be passed to `execute` as commands, unless something ends the turn. The bytes do not move
+   * before the next call.
    */
   lookAhead?(bytes: Uint8Array, at: number, end: number, session: Session): void;
 
@@ -92,8 +95,8 @@ export type BackendHandler = (
 ) => PendingReply | undefined;
 
 /**
- * Writes the reply to one key, whose value is bytes[start, end) of memory that never changes. `bytes` is
- * undefined if the key does not exist.
+ * Writes the reply to one key, whose value is bytes[start, end) of memory that never changes.
+ * `bytes` is undefined if the key does not exist.
  */
 export type ValueReply = (
   out: ReplyWriter,
@@ -121,8 +124,8 @@ export function atOnce(
 }
 
 /**
- * Answers one command of the section session; writes exactly one reply. A thrown SteleError becomes the
- * reply.
+ * Answers one command of the section session; writes exactly one reply. A thrown SteleError becomes
+ * the reply.
  */
 export type SessionHandler = (
   command: CommandArguments,
@@ -133,14 +136,19 @@ export type SessionHandler = (
 
 export type SessionHandlers = Record<SessionCommand, SessionHandler>;
 
-/** What commands may use in addition to their own session; one for all connections of a listener. */
+/**
+ * What commands may use in addition to their own session; one for all connections of a listener.
+ */
 export interface ServerContext {
   readonly backend: CommandBackend;
   readonly gate: Gate;
   readonly log: Logger;
   /** The sessions of all open connections, for CLIENT LIST. */
   sessions(): Iterable<Session>;
-  /** Closes the connections whose sessions are marked as closing; that of `running` closes after its reply. */
+  /**
+   * Closes the connections whose sessions are marked as closing; that of `running` closes after its
+   * reply.
+   */
   closeMarked(running: Session): void;
   readonly times: CommandTimes;
   nowMs(): number;

@@ -1,5 +1,5 @@
-// What each command asks of a client with --auth on. A command of the sections below without an entry does not
-// compile; what needs the value of a key asks for the right to read it.
+// What each command asks of a client with --auth on. A command of the sections below without an
+// entry does not compile; what needs the value of a key asks for the right to read it.
 
 import type {
   BackendCommand,
@@ -9,8 +9,8 @@ import type {
 } from './command-spec.ts';
 
 /**
- * `open`: nothing; `user`: to be logged in; `read`: the right to read the selected keyspace; otherwise a
- * right on everything.
+ * `open`: nothing; `user`: to be logged in; `read`: the right to read the selected keyspace;
+ * otherwise a right on everything.
  */
 export type CommandAccess = 'open' | 'user' | 'read' | 'operate' | 'admin';
 
@@ -62,7 +62,9 @@ const CHANGES_OTHERS: ReadonlySet<string> = new Set<SessionCommand>([
   'slowlog|reset',
 ]);
 
-/** Whether a command changes something for others than its client, and belongs into the audit log. */
+/**
+ * Whether a command changes something for others than its client, and belongs into the audit log.
+ */
 export function changesOthers({ name }: CommandSpec): boolean {
   return CHANGES_OTHERS.has(name);
 }

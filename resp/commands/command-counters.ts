@@ -1,5 +1,5 @@
-// The counters of INFO commandstats and errorstats: calls and approximate time per command, and errors
-// sent.
+// The counters of INFO commandstats and errorstats: calls and approximate time per command, and
+// errors sent.
 //
 // Counted once per run of commands (command-times.ts).
 

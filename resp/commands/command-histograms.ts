@@ -1,7 +1,7 @@
 // How long commands took, by command: LATENCY HISTOGRAM and INFO latencystats.
 //
-// Four buckets per doubling, from 1 us to 1 s, so percentiles are within 25%. A command gets its counts when
-// it runs first.
+// Four buckets per doubling, from 1 us to 1 s, so percentiles are within 25%. A command gets its
+// counts when it runs first.
 
 import { COMMAND_SPECS } from './command-spec.ts';
 import type { CommandSpec } from './command-spec.ts';
@@ -30,8 +30,8 @@ export class CommandHistograms {
   }
 
   /**
-   * Pairs of a bound in microseconds and the number of calls up to it, without those that add nothing. The
-   * bounds are powers of two, named as Redis does: 1, 2, 4, 8, 16, 33, 66, 132 ...
+   * Pairs of a bound in microseconds and the number of calls up to it, without those that add
+   * nothing. The bounds are powers of two, named as Redis does: 1, 2, 4, 8, 16, 33, 66, 132 ...
    */
   cumulative({ id }: CommandSpec): [boundUs: number, calls: number][] {
     const counts = this.#counts[id] ?? [];
@@ -48,7 +48,10 @@ export class CommandHistograms {
     return pairs;
   }
 
-  /** The time within which `share` (0 .. 1) of the calls of a command were answered, in microseconds. */
+  /**
+   * The time within which `share` (0 .. 1) of the calls of a command were answered, in
+   * microseconds.
+   */
   percentileUs({ id }: CommandSpec, share: number): number {
     const counts = this.#counts[id] ?? new Float64Array();
     let left = counts.reduce((sum, count) => sum + count, 0) * share;
@@ -61,7 +64,9 @@ export class CommandHistograms {
   }
 }
 
-/** Buckets 0 to 7 have a unit each; then there are four for each doubling, each of the same width. */
+/**
+ * Buckets 0 to 7 have a unit each; then there are four for each doubling, each of the same width.
+ */
 function bucketOf(microseconds: number): number {
   const units = Math.ceil(Math.min(microseconds, MICROSECONDS_MAX) / MICROSECONDS_PER_UNIT) - 1;
   if (units < 2 * PER_DOUBLING) return Math.max(0, units);

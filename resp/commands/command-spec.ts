@@ -1,8 +1,9 @@
 // The description of each command: commands.json, in the terms of Redis's own COMMAND.
 //
-// The data is what COMMAND INFO and COMMAND DOCS of redis-server 7.0 say, with Stele's own commands, the
-// newer commands that clients send, and Stele's differences (test/e2e/redis/redis-replies.test.ts compares the
-// two). The section of a command determines what answers it:
+// The data is what COMMAND INFO and COMMAND DOCS of redis-server 7.0 say, with Stele's own
+// commands, the newer commands that clients send, and Stele's differences
+// (test/e2e/redis/redis-replies.test.ts compares the two). The section of a command determines what
+// answers it:
 //
 //   value        it needs only the value of one key: value-replies.ts
 //   collection   it reads another type than strings: WRONGTYPE, or the reply for a missing key
@@ -13,9 +14,9 @@
 //   container    it only has subcommands
 //   refused      an error that says why
 //
-// The names of a section are a closed union, and each section has a Record of handlers, so a command
-// without a handler does not compile. Arity includes the name, as in Redis: 2 is exactly one argument, -2
-// at least one.
+// The names of a section are a closed union, and each section has a Record of handlers, so a
+// command without a handler does not compile. Arity includes the name, as in Redis: 2 is exactly
+// one argument, -2 at least one.
 
 import table from './commands.json' with { type: 'json' };
 
@@ -51,11 +52,14 @@ export interface CommandSpec {
   readonly tips: readonly string[];
   readonly keySpecs: readonly Description[];
   /**
-   * Runs only once all earlier replies are written, because it changes how replies are encoded, or because
-   * it is expensive: a connection runs at most one such command at a time.
+   * Runs only once all earlier replies are written, because it changes how replies are encoded, or
+   * because it is expensive: a connection runs at most one such command at a time.
    */
   readonly barrier: boolean;
-  /** Timed by itself, because it may take long; others share a reading of the clock (command-times.ts). */
+  /**
+   * Timed by itself, because it may take long; others share a reading of the clock
+   * (command-times.ts).
+   */
   readonly isTimed: boolean;
   /** The fields of COMMAND DOCS. */
   readonly group: string;

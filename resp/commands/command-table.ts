@@ -1,7 +1,7 @@
 // The table of commands, and its lookup by the bytes that a client sent.
 //
-// Every command takes this lookup: an open-addressed hash table over lower-cased bytes, which compares
-// bytes and allocates nothing. Names match in any case, as in Redis.
+// Every command takes this lookup: an open-addressed hash table over lower-cased bytes, which
+// compares bytes and allocates nothing. Names match in any case, as in Redis.
 
 import { COMMAND_SPECS } from './command-spec.ts';
 import type { CommandSpec } from './command-spec.ts';

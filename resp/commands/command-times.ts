@@ -5,12 +5,14 @@
 //   GET GET GET ... GET | SCAN | GET GET
 //   +--- one run -----+   +-one  +-----+     commands of one connection, one after the other
 //
-// A run ends before and after a command that may take long (CommandSpec.isTimed), after 64 commands, and
-// with the turn. Its time divided by its commands is the time of each. A run that takes long is noted under its
-// last command: a stall, such as a garbage collection, hits any of them. With a threshold of SLOWLOG below 1 ms
-// (`isExact`), which a run of short commands may exceed, each command is a run.
+// A run ends before and after a command that may take long (CommandSpec.isTimed), after 64
+// commands, and with the turn. Its time divided by its commands is the time of each. A run that
+// takes long is noted under its last command: a stall, such as a garbage collection, hits any of
+// them. With a threshold of SLOWLOG below 1 ms (`isExact`), which a run of short commands may
+// exceed, each command is a run.
 //
-// A command that waits for datanodes is timed until its reply is known, by the clock of the event-loop tick.
+// A command that waits for datanodes is timed until its reply is known, by the clock of the
+// event-loop tick.
 
 import { tickNowMs } from '../../base/clock.ts';
 import { CommandCounters } from './command-counters.ts';
@@ -77,8 +79,8 @@ export class CommandTimes {
   }
 
   /**
-   * Notes a run of commands that ended with `last`; hot. `command` has its arguments, and is undefined if it
-   * waits.
+   * Notes a run of commands that ended with `last`; hot. `command` has its arguments, and is
+   * undefined if it waits.
    */
   noteRun(
     last: CommandSpec,
@@ -94,8 +96,8 @@ export class CommandTimes {
   }
 
   /**
-   * Counts a command that waits, and keeps what the slow log will need of it, as its arguments are only there
-   * now.
+   * Counts a command that waits, and keeps what the slow log will need of it, as its arguments are
+   * only there now.
    */
   noteWaiting(pending: PendingReply, spec: CommandSpec, command: CommandArguments): void {
     this.counters.add(spec.id, 1, 0);

@@ -1,7 +1,7 @@
 // Whether a client may run a command, with --auth on.
 //
-// A session that may read its keyspace is cleared for the present generation of users and roles, so that a
-// read costs one comparison of two numbers more. Session.moveTo ends that.
+// A session that may read its keyspace is cleared for the present generation of users and roles, so
+// that a read costs one comparison of two numbers more. Session.moveTo ends that.
 
 import type { Access } from '../../access/access.ts';
 import type { ReplyWriter } from '../wire/encoder.ts';
@@ -35,7 +35,10 @@ export class Gate {
     return this.access !== undefined && subject === undefined;
   }
 
-  /** Whether a session that is not cleared may run a command; if not, writes the error. Clears it if it can. */
+  /**
+   * Whether a session that is not cleared may run a command; if not, writes the error. Clears it if
+   * it can.
+   */
   admits(spec: CommandSpec, session: Session, out: ReplyWriter): boolean {
     const asked = accessOfCommand(spec);
     const { subject } = session;
@@ -52,7 +55,10 @@ export class Gate {
     return false;
   }
 
-  /** Whether a command that needs no data asks for a right that the session lacks; if so, writes the error. */
+  /**
+   * Whether a command that needs no data asks for a right that the session lacks; if so, writes the
+   * error.
+   */
   forbids(spec: CommandSpec, session: Session, out: ReplyWriter): boolean {
     const asked = accessOfCommand(spec);
     if (asked !== 'operate' && asked !== 'admin') return false;

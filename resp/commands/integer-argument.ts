@@ -1,4 +1,5 @@
-// Parses integers as Redis does: decimal digits with an optional minus, no leading zero, within 64 bits.
+// Parses integers as Redis does: decimal digits with an optional minus, no leading zero, within 64
+// bits.
 
 import { SteleError } from '../../base/errors.ts';
 import { argumentText } from '../wire/decoder.ts';
@@ -8,8 +9,8 @@ const INT64_MAX = 2n ** 63n - 1n;
 const INT64_MIN = -(2n ** 63n);
 
 /**
- * Argument `at` as an integer. Values beyond +-2^53 are clamped to that bound, which lengths and counts
- * never reach. Throws INVALID_ARGUMENT with Redis's message.
+ * Argument `at` as an integer. Values beyond +-2^53 are clamped to that bound, which lengths and
+ * counts never reach. Throws INVALID_ARGUMENT with Redis's message.
  */
 export function integerArgument(command: CommandArguments, at: number): number {
   const text = argumentText(command, at);

@@ -1,6 +1,7 @@
 // The reply to a command that waits for a promise: operations of the cluster, commands about slots.
 //
-// Not for reads, because a promise per key costs more than the lookup (master/front/resp/resp-pending.ts).
+// Not for reads, because a promise per key costs more than the lookup
+// (master/front/resp/resp-pending.ts).
 
 import { toSteleError } from '../../base/errors.ts';
 import type { SteleError } from '../../base/errors.ts';

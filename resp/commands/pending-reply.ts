@@ -10,18 +10,27 @@ export interface PendingReplyWaiter {
 }
 
 /**
- * A command that will be answered later. Every pending reply must be completed by `finish`: with a value,
- * or with an error after a deadline.
+ * A command that will be answered later. Every pending reply must be completed by `finish`: with a
+ * value, or with an error after a deadline.
  */
 export abstract class PendingReply {
   done = false;
-  /** Approximate bytes that `write` will write; 0 while unknown. Counts towards the connection's limit. */
+  /**
+   * Approximate bytes that `write` will write; 0 while unknown. Counts towards the connection's
+   * limit.
+   */
   replyBytes = 0;
-  /** Set by the connection right after `execute`; undefined again once the reply is no longer wanted. */
+  /**
+   * Set by the connection right after `execute`; undefined again once the reply is no longer
+   * wanted.
+   */
   waiter: PendingReplyWaiter | undefined = undefined;
   /** When the command ran, by `tickNowMs`. */
   beganMs = tickNowMs();
-  /** What the slow log shows of it: the command and the number of its arguments, set by the connection. */
+  /**
+   * What the slow log shows of it: the command and the number of its arguments, set by the
+   * connection.
+   */
   spec: CommandSpec | undefined = undefined;
   argc = 0;
   /** Its first argument, where the backend has a copy of it anyway. */

@@ -1,5 +1,5 @@
-// The arguments of a command as SLOWLOG shows them: at most 32 of at most 128 bytes each, as in Redis, and
-// none of a login.
+// The arguments of a command as SLOWLOG shows them: at most 32 of at most 128 bytes each, as in
+// Redis, and none of a login.
 
 import type { CommandSpec } from './command-spec.ts';
 import type { CommandArguments } from '../wire/decoder.ts';

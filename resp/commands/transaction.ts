@@ -4,10 +4,10 @@
 //   GET a   +QUEUED     copied; an error (unknown, refused, too large) makes EXEC fail with EXECABORT
 //   EXEC    *1 ...      all at once: no version switch happens in between, so all reads see one version
 //
-// EXEC writes the head of its array and passes the commands to the connection, which runs them as if they
-// had been pipelined: their replies follow in order, now or when datanodes have answered. WATCH remembers
-// the version of the selected keyspace; if another one is current at EXEC, nothing runs and the reply is
-// null.
+// EXEC writes the head of its array and passes the commands to the connection, which runs them as
+// if they had been pipelined: their replies follow in order, now or when datanodes have answered.
+// WATCH remembers the version of the selected keyspace; if another one is current at EXEC, nothing
+// runs and the reply is null.
 
 import type { CommandSpec } from './command-spec.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
@@ -29,8 +29,8 @@ const AT_ONCE: ReadonlySet<string> = new Set([
   'watch',
 ]);
 /**
- * Commands that are not allowed in a transaction, because they change how replies are sent or leave the
- * order of replies.
+ * Commands that are not allowed in a transaction, because they change how replies are sent or leave
+ * the order of replies.
  */
 const NOT_INSIDE: ReadonlySet<string> = new Set([
   'client|reply',

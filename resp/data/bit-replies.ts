@@ -1,5 +1,5 @@
-// BITCOUNT, BITPOS, GETBIT and BITFIELD_RO, with Redis's own errors. Bit 0 is the highest of the first
-// byte.
+// BITCOUNT, BITPOS, GETBIT and BITFIELD_RO, with Redis's own errors. Bit 0 is the highest of the
+// first byte.
 
 import { SteleError } from '../../base/errors.ts';
 import { argumentText } from '../wire/decoder.ts';
@@ -78,7 +78,10 @@ export function bitfieldReply(command: CommandArguments): ValueReply {
   };
 }
 
-/** Parses `[start [end [BYTE | BIT]]]` from argument `at` on; the result maps a value's length to bits. */
+/**
+ * Parses `[start [end [BYTE | BIT]]]` from argument `at` on; the result maps a value's length to
+ * bits.
+ */
 function rangeArguments(command: CommandArguments, at: number): (byteCount: number) => BitRange {
   const { argc } = command;
   const first = argc > at ? integerArgument(command, at) : 0;

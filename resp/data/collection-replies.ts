@@ -1,5 +1,5 @@
-// Reads of hashes, lists, sets, sorted sets, streams and geo data. Every value here is a string, so the
-// reply is WRONGTYPE if the key exists, and otherwise that of Redis for a missing key.
+// Reads of hashes, lists, sets, sorted sets, streams and geo data. Every value here is a string, so
+// the reply is WRONGTYPE if the key exists, and otherwise that of Redis for a missing key.
 
 import type { CollectionCommand, CommandSpec } from '../commands/command-spec.ts';
 import type { CommandArguments } from '../wire/decoder.ts';

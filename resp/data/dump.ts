@@ -4,14 +4,17 @@
 //
 //   length   00xxxxxx | 01xxxxxx yyyyyyyy | 80 and 4 bytes, big-endian       (rdb.c, rdbSaveLen)
 //
-// The version is that of Redis 5: the encoding of strings has not changed since, and servers accept older
-// versions.
+// The version is that of Redis 5: the encoding of strings has not changed since, and servers accept
+// older versions.
 
 import { SteleError } from '../../base/errors.ts';
 
 const RDB_VERSION = 9;
 const FOOTER_BYTES = 10;
-/** The checksum of this many bytes takes some tens of milliseconds, during which nothing else is served. */
+/**
+ * The checksum of this many bytes takes some tens of milliseconds, during which nothing else is
+ * served.
+ */
 const DUMP_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Throws UNSUPPORTED. */
@@ -45,8 +48,8 @@ function headOf(length: number): Uint8Array {
   );
 }
 
-// CRC-64 of Jones, reflected, as in Redis's crc64.c. In halves of 32 bits, because BigInt would make an
-// object per byte.
+// CRC-64 of Jones, reflected, as in Redis's crc64.c. In halves of 32 bits, because BigInt would
+// make an object per byte.
 const POLYNOMIAL_LOW = 0xac4b_c9b5 | 0;
 const POLYNOMIAL_HIGH = 0x95ac_9329 | 0;
 const { low: TABLE_LOW, high: TABLE_HIGH } = crcTable();

@@ -1,6 +1,6 @@
-// KEYS: every matching key in one reply. Bounded to keyspaces of up to KEYS_RECORDS_MAX keys, because it
-// blocks its own connection and the reply is held in memory; larger ones need SCAN. A pattern without
-// special characters is one key, and costs as much as EXISTS.
+// KEYS: every matching key in one reply. Bounded to keyspaces of up to KEYS_RECORDS_MAX keys,
+// because it blocks its own connection and the reply is held in memory; larger ones need SCAN. A
+// pattern without special characters is one key, and costs as much as EXISTS.
 
 import { SteleError } from '../../base/errors.ts';
 import type { CommandArguments } from '../wire/decoder.ts';
@@ -24,7 +24,10 @@ export function writeScanPage(out: ReplyWriter, cursor: string, keys: readonly U
   writeKeys(out, keys);
 }
 
-/** The only key that the pattern of `KEYS pattern` can match, copied; undefined if it may match several. */
+/**
+ * The only key that the pattern of `KEYS pattern` can match, copied; undefined if it may match
+ * several.
+ */
 export function literalOf({ buffer, starts, ends }: CommandArguments): Buffer | undefined {
   const pattern = buffer.subarray(starts[1], ends[1]);
   return /[*?[\\]/.test(pattern.toString('latin1')) ? undefined : Buffer.from(pattern);
@@ -65,7 +68,10 @@ interface ShardSpan {
 
 type PageFrom = (place: ScanPlace) => Promise<KeysPage>;
 
-/** Collects the keys of some shards from the pages of `pageFrom`, at most `keysMax`. Throws UNSUPPORTED. */
+/**
+ * Collects the keys of some shards from the pages of `pageFrom`, at most `keysMax`. Throws
+ * UNSUPPORTED.
+ */
 export async function collectKeys(
   span: ShardSpan,
   pageFrom: PageFrom,

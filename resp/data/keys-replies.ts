@@ -1,4 +1,5 @@
-// Replies made of the values of several keys: a backend finds the values, this file writes the reply.
+// Replies made of the values of several keys: a backend finds the values, this file writes the
+// reply.
 
 import type { KeysReply } from '../commands/backend.ts';
 import { WRONG_TYPE } from './collection-replies.ts';

@@ -2,8 +2,9 @@
 //
 //   length[i][j] = a[i-1] == b[j-1] ? length[i-1][j-1] + 1 : max(length[i-1][j], length[i][j-1])
 //
-// The table has a cell per pair of bytes, so the product of the two lengths is bounded. Backtracking from
-// its corner yields the bytes, and the ranges of both values in which they lie (t_string.c, lcsCommand).
+// The table has a cell per pair of bytes, so the product of the two lengths is bounded.
+// Backtracking from its corner yields the bytes, and the ranges of both values in which they lie
+// (t_string.c, lcsCommand).
 
 import { SteleError } from '../../base/errors.ts';
 import { argumentText } from '../wire/decoder.ts';

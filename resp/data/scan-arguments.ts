@@ -1,4 +1,5 @@
-// The arguments of SCAN: `cursor [MATCH pattern] [COUNT count] [TYPE type]`, with Redis's own errors.
+// The arguments of SCAN: `cursor [MATCH pattern] [COUNT count] [TYPE type]`, with Redis's own
+// errors.
 
 import { SteleError } from '../../base/errors.ts';
 import { SCAN_PATTERN_BYTES_MAX } from '../../base/limits.ts';
@@ -9,7 +10,10 @@ import { decodeCursor } from './scan-cursor.ts';
 import type { ScanCursor } from './scan-cursor.ts';
 
 const COUNT_DEFAULT = 10;
-/** COUNT is a hint: a call costs more than so many records, so smaller pages would only mean more calls. */
+/**
+ * COUNT is a hint: a call costs more than so many records, so smaller pages would only mean more
+ * calls.
+ */
 const RECORDS_MIN = 256;
 /** Limit of records that one call reads, whatever its COUNT: about a millisecond. */
 const COUNT_MAX = 10_000;

@@ -13,9 +13,9 @@
 //   position   the place in the shard: the upper 24 bits of a key's hash, so that it means the same on
 //              every node and in every segment (datanode/reads/shard-records.ts)
 //
-// 0 is both the start and the end; no cursor in between is 0, because it is past the first position. A
-// cursor has 53 bits, although the protocol has 64, because some clients keep cursors in a double or a
-// signed integer.
+// 0 is both the start and the end; no cursor in between is 0, because it is past the first
+// position. A cursor has 53 bits, although the protocol has 64, because some clients keep cursors
+// in a double or a signed integer.
 //
 // The server keeps no state between two calls. A forged cursor only starts somewhere else.
 
@@ -33,7 +33,9 @@ const UINT64_COUNT = 2n ** 64n;
 assert(SHARD_COUNT_MAX <= SHARD_COUNT);
 assert(POSITION_COUNT * SHARD_COUNT * VERSION_COUNT * UID_COUNT - 1 === Number.MAX_SAFE_INTEGER);
 
-/** A place in a dataset: after all earlier shards, and after all earlier positions of this shard. */
+/**
+ * A place in a dataset: after all earlier shards, and after all earlier positions of this shard.
+ */
 export interface ScanPlace {
   readonly shard: number;
   readonly position: number;
@@ -44,7 +46,9 @@ export interface ScanCursor extends ScanPlace {
   readonly snapshot: number | undefined;
 }
 
-/** The number that identifies a version of a keyspace in cursors. `keyspaceUid` is 16 hex digits. */
+/**
+ * The number that identifies a version of a keyspace in cursors. `keyspaceUid` is 16 hex digits.
+ */
 export function snapshotOf(keyspaceUid: string, version: number): number {
   const uidBits = Number.parseInt(keyspaceUid.slice(0, 2), 16) % UID_COUNT;
   return uidBits * VERSION_COUNT + (version % VERSION_COUNT);
@@ -57,8 +61,8 @@ export function encodeCursor(snapshot: number, { shard, position }: ScanPlace): 
 }
 
 /**
- * Decodes any number that Redis accepts (C's strtoul: nothing is 0, -1 is 2^64 - 1). Beyond 53 bits the
- * scan is at its end. Throws INVALID_ARGUMENT with Redis's message for anything else.
+ * Decodes any number that Redis accepts (C's strtoul: nothing is 0, -1 is 2^64 - 1). Beyond 53 bits
+ * the scan is at its end. Throws INVALID_ARGUMENT with Redis's message for anything else.
  */
 export function decodeCursor(text: string): ScanCursor {
   const value = cursorNumber(text);
@@ -87,8 +91,8 @@ function invalidCursor(): SteleError {
 }
 
 /**
- * The version of a keyspace that `cursor` scans: the one it pins, or the current one at the start. Throws
- * VERSION_NOT_FOUND if it is no longer kept.
+ * The version of a keyspace that `cursor` scans: the one it pins, or the current one at the start.
+ * Throws VERSION_NOT_FOUND if it is no longer kept.
  */
 export function versionOfCursor(
   cursor: ScanCursor,

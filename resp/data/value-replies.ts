@@ -17,7 +17,10 @@ export function valueReply(spec: CommandSpec, command: CommandArguments): ValueR
   return VALUE_REPLIES[spec.name as ValueCommand](command);
 }
 
-/** A value as GET and MGET return it: large ones are referenced, small ones copied (see bulkImmutable). */
+/**
+ * A value as GET and MGET return it: large ones are referenced, small ones copied (see
+ * bulkImmutable).
+ */
 export const writeBulk: ValueReply = (out, bytes, start, end) => {
   if (bytes === undefined) out.nil();
   else out.bulkImmutable(bytes, start, end);
@@ -111,9 +114,9 @@ interface ByteRange {
 }
 
 /**
- * The range that GETRANGE `first` `last` means for a value of `length` bytes: inclusive at both ends,
- * negative numbers count from the end. As in Redis, an end before the start of the value means the first
- * byte, unless the two are reversed.
+ * The range that GETRANGE `first` `last` means for a value of `length` bytes: inclusive at both
+ * ends, negative numbers count from the end. As in Redis, an end before the start of the value
+ * means the first byte, unless the two are reversed.
  */
 export function rangeOf(first: number, last: number, length: number): ByteRange {
   if (length === 0 || (first < 0 && last < 0 && first > last)) return { start: 0, end: 0 };
@@ -122,7 +125,9 @@ export function rangeOf(first: number, last: number, length: number): ByteRange 
   return start > end ? { start: 0, end: 0 } : { start, end: end + 1 };
 }
 
-/** Checks `MEMORY USAGE key [SAMPLES count]`, and returns the key's length. Throws INVALID_ARGUMENT. */
+/**
+ * Checks `MEMORY USAGE key [SAMPLES count]`, and returns the key's length. Throws INVALID_ARGUMENT.
+ */
 function usageKeyBytes(command: CommandArguments): number {
   for (let at = 3; at < command.argc; at += 2) {
     const isSamples = argumentText(command, at).toLowerCase() === 'samples';

@@ -1,5 +1,5 @@
-// CONFIG GET: the parameters that clients and tools read, with Stele's values. CONFIG SET changes those of
-// SLOWLOG and LATENCY, until the process ends.
+// CONFIG GET: the parameters that clients and tools read, with Stele's values. CONFIG SET changes
+// those of SLOWLOG and LATENCY, until the process ends.
 
 import { CONNECTIONS_MAX_DEFAULT, VALUE_BYTES_MAX } from '../../base/limits.ts';
 import type { ServerContext, SessionHandlers } from '../commands/backend.ts';

@@ -5,8 +5,8 @@
 //   \r\n
 //   # Clients\r\n ...
 //
-// This file builds the sections that every process has; the keyspaces and the fields of a role come from
-// the role's resp-info.ts.
+// This file builds the sections that every process has; the keyspaces and the fields of a role come
+// from the role's resp-info.ts.
 
 import { totalmem } from 'node:os';
 import { STELE_VERSION } from '../../base/process/build-version.ts';
@@ -55,8 +55,8 @@ export interface ListenerCounts {
 /** The facts about a process; `more` fields are added to the section of that name. */
 export interface ProcessFacts {
   /**
-   * What runs. Replication, HELLO and ROLE say `master` of each: GLIDE, for example, refuses a server
-   * whose INFO replication does not.
+   * What runs. Replication, HELLO and ROLE say `master` of each: GLIDE, for example, refuses a
+   * server whose INFO replication does not.
    */
   readonly role: 'master' | 'query' | 'datanode';
   readonly mode: 'standalone' | 'cluster';
@@ -83,8 +83,8 @@ export interface KeyspaceFacts {
 }
 
 /**
- * The section Keyspace, with the lines of Redis: three numbers for each keyspace that has keys; and the
- * section Stele, with what Redis lacks: the name and the version of every keyspace, by index.
+ * The section Keyspace, with the lines of Redis: three numbers for each keyspace that has keys; and
+ * the section Stele, with what Redis lacks: the name and the version of every keyspace, by index.
  */
 export function keyspaceSections(keyspaces: readonly KeyspaceFacts[]): InfoSection[] {
   const dbs: Record<string, string> = {};
@@ -277,7 +277,9 @@ function humanBytes(byteCount: number): string {
 
 const EVERYTHING = ['all', 'everything'];
 
-/** The sections that `INFO [section ...]` asks for, as one text; the default ones if none is named. */
+/**
+ * The sections that `INFO [section ...]` asks for, as one text; the default ones if none is named.
+ */
 export function formatInfo(sections: readonly InfoSection[], asked: readonly string[]): string {
   const wanted = new Set(asked.map((name) => name.toLowerCase()));
   const all = EVERYTHING.some((name) => wanted.has(name));

@@ -56,7 +56,10 @@ function namesFrom(command: CommandArguments): string[] {
   return Array.from({ length: command.argc - 2 }, (_, at) => argumentText(command, at + 2));
 }
 
-/** The commands that have run: all, or those that are named; the name of a container stands for its subcommands. */
+/**
+ * The commands that have run: all, or those that are named; the name of a container stands for its
+ * subcommands.
+ */
 function histogramSpecs(names: readonly string[], { histograms }: CommandTimes): CommandSpec[] {
   const recorded = histograms.recorded();
   if (names.length === 0) return recorded;

@@ -43,8 +43,8 @@ const ROWS = 4;
 const COLUMNS_MAX = 80;
 
 /**
- * The text of LATENCY GRAPH: a column for each of the latest samples, the oldest first, with its age below, read
- * from top to bottom.
+ * The text of LATENCY GRAPH: a column for each of the latest samples, the oldest first, with its
+ * age below, read from top to bottom.
  */
 export function latencyGraph(name: string, series: LatencySeries, nowSeconds: number): string {
   const samples = series.samples.slice(-COLUMNS_MAX);

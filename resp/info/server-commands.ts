@@ -1,5 +1,6 @@
-// Commands about the server that need no data, as monitors and client libraries send them. Where Stele has
-// nothing to report, the reply is that of a Redis server to which nothing has happened yet.
+// Commands about the server that need no data, as monitors and client libraries send them. Where
+// Stele has nothing to report, the reply is that of a Redis server to which nothing has happened
+// yet.
 
 import type { SessionHandlers } from '../commands/backend.ts';
 import { integerArgument } from '../commands/integer-argument.ts';

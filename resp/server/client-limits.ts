@@ -5,19 +5,20 @@
 //            sends a whole pipeline before it reads gets all replies
 //   input    commands that have not arrived completely: alone, a client may have 128 MiB of one
 //
-// Both are generous while few clients use them. Above a total of 128 MiB unread, each client may leave 4
-// MiB, above 256 MiB 64 KiB. A client that is over its limit and has sent more commands waits for us to
-// read, as we wait for it: it is closed if it reads nothing for half a minute. Above 256 MiB, any client
-// that reads nothing for so long is closed. Above 256 MiB of unfinished commands, a client with more than
-// 64 KiB of a command is closed when it sends more. So memory is bounded by the two totals and 192 KiB per
-// client, and a client that sends small commands and reads the replies is not affected.
+// Both are generous while few clients use them. Above a total of 128 MiB unread, each client may
+// leave 4 MiB, above 256 MiB 64 KiB. A client that is over its limit and has sent more commands
+// waits for us to read, as we wait for it: it is closed if it reads nothing for half a minute.
+// Above 256 MiB, any client that reads nothing for so long is closed. Above 256 MiB of unfinished
+// commands, a client with more than 64 KiB of a command is closed when it sends more. So memory is
+// bounded by the two totals and 192 KiB per client, and a client that sends small commands and
+// reads the replies is not affected.
 //
-// All of it counts in the process's byte budget (base/byte-budget.ts); while that is full, by whatever
-// port, the lowest limits apply here too.
+// All of it counts in the process's byte budget (base/byte-budget.ts); while that is full, by
+// whatever port, the lowest limits apply here too.
 //
 // An event-loop tick is limited as well: otherwise 200 clients that each ask for megabytes at the
-// same time would write them all in one turn, and the others would wait for a third of a second. Once 8 MiB
-// are written in a turn, each client writes at most 32 KiB until the next one.
+// same time would write them all in one turn, and the others would wait for a third of a second.
+// Once 8 MiB are written in a turn, each client writes at most 32 KiB until the next one.
 
 import { setImmediate } from 'node:timers';
 import { clientBytes } from '../../base/byte-budget.ts';
@@ -105,8 +106,8 @@ export class ClientLimits {
   }
 
   /**
-   * Counts what a turn of a client has written. Small turns do not count, because each would need an
-   * immediate.
+   * Counts what a turn of a client has written. Small turns do not count, because each would need
+   * an immediate.
    */
   noteTurn(byteCount: number): void {
     if (byteCount <= LOOP_SMALL_BYTES) return;
@@ -127,8 +128,8 @@ export class ClientLimits {
   }
 
   /**
-   * Whether a client that has read nothing for so long must be closed. `isWaiting`: its next commands are
-   * not read.
+   * Whether a client that has read nothing for so long must be closed. `isWaiting`: its next
+   * commands are not read.
    */
   isStalled(forMs: number, isWaiting: boolean): boolean {
     return (isWaiting || this.isOverTotal) && forMs > this.#limits.stalledMsMax;

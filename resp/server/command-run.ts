@@ -1,4 +1,5 @@
-// The present run of commands of a connection (commands/command-times.ts). Hot: no closures, no allocation.
+// The present run of commands of a connection (commands/command-times.ts). Hot: no closures, no
+// allocation.
 
 import type { Clock } from '../../base/clock.ts';
 import type { CommandSpec } from '../commands/command-spec.ts';
@@ -50,7 +51,10 @@ export class CommandRun {
     this.#lastCount++;
   }
 
-  /** Ends the run and begins the next one. `command` has the arguments of the last one. Returns the time. */
+  /**
+   * Ends the run and begins the next one. `command` has the arguments of the last one. Returns the
+   * time.
+   */
   end(command: CommandArguments): number {
     const nowMs = this.#nowMs();
     if (this.#last !== undefined && (this.answered > 0 || this.#lastWaits)) {

@@ -5,8 +5,8 @@
 //                          v
 //                      ReplyQueue -> (replyReady) -> one write for all finished replies
 //
-// A turn ends when the input is empty, after about a millisecond (the rest follows in the queue of all busy
-// clients, base/process/loop-share.ts), or when the connection is full. Invariants:
+// A turn ends when the input is empty, after about a millisecond (the rest follows in the queue of
+// all busy clients, base/process/loop-share.ts), or when the connection is full. Invariants:
 //
 // - Replies leave in the order of the commands. HELLO and RESET wait until all earlier replies are
 //   written, because they change how replies are encoded.
@@ -105,8 +105,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   }
 
   /**
-   * Called periodically: closes a connection whose command has been unfinished, or that we ended, too long
-   * ago.
+   * Called periodically: closes a connection whose command has been unfinished, or that we ended,
+   * too long ago.
    */
   sweep(nowMs: number): void {
     const slow =
@@ -241,8 +241,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
   }
 
   /**
-   * Throws ProtocolError if the unfinished commands of all clients exceed their limit and this client's is
-   * large.
+   * Throws ProtocolError if the unfinished commands of all clients exceed their limit and this
+   * client's is large.
    */
   #accountInput(heldBytes: number): void {
     const { limits } = this.#context;
@@ -306,13 +306,19 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     }
   }
 
-  /** Sends the reply of the command just run, now or once it is known; CLIENT REPLY OFF or SKIP drops it. */
+  /**
+   * Sends the reply of the command just run, now or once it is known; CLIENT REPLY OFF or SKIP
+   * drops it.
+   */
   #answer(pending: PendingReply | undefined, out: ReplyWriter): void {
     if (this.session.replyMode !== 'on') out.rewind();
     else if (pending !== undefined) this.#enqueue(pending, out);
   }
 
-  /** Sends, after the replies of all commands that have run, the message to forget all cached values. */
+  /**
+   * Sends, after the replies of all commands that have run, the message to forget all cached
+   * values.
+   */
   invalidate(): void {
     if (this.#ended || this.#stop !== 'no' || this.#socket.destroyed) return;
     const { out } = this.#context;
@@ -367,7 +373,8 @@ export class RespConnection implements PendingReplyWaiter, SharedTurn {
     const blocked = this.#output.isFull || this.#queueFull || (this.#atBarrier && !isEmpty);
     if (this.#hasMore && !blocked) this.#scheduleTurn();
     if (this.#stop !== 'no' && !this.#hasMore && isEmpty) this.#end();
-    // If the output is full, input is read once more, to learn whether the client waits for us (sweep).
+    // If the output is full, input is read once more, to learn whether the client waits for us
+    // (sweep).
     else this.#setPaused(this.#hasMore || (blocked && !this.#output.isFull) || this.#stop !== 'no');
   }
 

@@ -17,8 +17,8 @@ import { executeSessionCommand } from '../session/session-commands.ts';
 const ARGUMENTS_SHOWN_MAX = 128;
 
 /**
- * The spec of the current command. Returns undefined if it was already answered: by an error, by help, or
- * by +QUEUED in a transaction.
+ * The spec of the current command. Returns undefined if it was already answered: by an error, by
+ * help, or by +QUEUED in a transaction.
  */
 export function resolveCommand(
   command: CommandDecoder,
@@ -82,8 +82,8 @@ function findSpec(command: CommandArguments, out: ReplyWriter): CommandSpec | un
 }
 
 /**
- * Runs a resolved command: afterwards `out` has one reply, or a PendingReply is returned. The caller has
- * called `out.mark()` where the reply begins. Never throws.
+ * Runs a resolved command: afterwards `out` has one reply, or a PendingReply is returned. The
+ * caller has called `out.mark()` where the reply begins. Never throws.
  */
 export function executeCommand(
   spec: CommandSpec,

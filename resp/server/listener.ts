@@ -61,7 +61,10 @@ export interface RespListener {
   readonly port: number;
   readonly traffic: Traffic;
   readonly counts: ListenerCounts;
-  /** Stops accepting, answers what has arrived, closes; connections still open after `deadlineMs` are cut. */
+  /**
+   * Stops accepting, answers what has arrived, closes; connections still open after `deadlineMs`
+   * are cut.
+   */
   close(deadlineMs: number): Promise<void>;
 }
 

@@ -1,10 +1,10 @@
 // What one connection has written: when it is sent, and how much of it the client has not read.
 //
-// Output is sent at the end of the event loop's turn, for all connections one after the other. A reply sent
-// as soon as it is ready wakes its reader, which sends its next command and sleeps again: with many
-// connections every reply causes a wake-up, which costs more than the reply. In a burst, the first reply
-// wakes the reader and the others find it awake. Redis does the same (handleClientsWithPendingWrites,
-// before it sleeps).
+// Output is sent at the end of the event loop's turn, for all connections one after the other. A
+// reply sent as soon as it is ready wakes its reader, which sends its next command and sleeps
+// again: with many connections every reply causes a wake-up, which costs more than the reply. In a
+// burst, the first reply wakes the reader and the others find it awake. Redis does the same
+// (handleClientsWithPendingWrites, before it sleeps).
 
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers';
@@ -31,8 +31,8 @@ export class Output {
   }
 
   /**
-   * Writes chunks of `writer`, which reuses their memory as soon as the kernel has accepted all of them.
-   * Returns their size in bytes.
+   * Writes chunks of `writer`, which reuses their memory as soon as the kernel has accepted all of
+   * them. Returns their size in bytes.
    */
   write(chunks: readonly Buffer[], writer: ReplyWriter): number {
     const socket = this.#socket;
@@ -58,15 +58,16 @@ export class Output {
   }
 
   /**
-   * Called periodically: whether this client must be closed, because it reads nothing. `hasMore`: it has
-   * sent more commands.
+   * Called periodically: whether this client must be closed, because it reads nothing. `hasMore`:
+   * it has sent more commands.
    */
   isStalled(nowMs: number, hasMore: boolean): boolean {
     const unsent = unsentBytes(this.#socket);
     if (unsent === 0 || unsent !== this.#unsentBytes) this.takenMs = nowMs;
     this.#unsentBytes = unsent;
     this.account();
-    // A client that has sent more commands and reads no reply waits for us to read, as we wait for it.
+    // A client that has sent more commands and reads no reply waits for us to read, as we wait for
+    // it.
     return this.#limits.isStalled(nowMs - this.takenMs, this.isFull && hasMore);
   }
 }

@@ -17,7 +17,9 @@ const PENDING_REPLIES_MAX = 10_000;
 const HELD_BYTES_MAX = RESP_OUTPUT_PAUSE_BYTES;
 
 const COMPACT_ENTRIES_MIN = 1024;
-/** Finished replies up to this size are copied together, because each chunk of a write has a cost. */
+/**
+ * Finished replies up to this size are copied together, because each chunk of a write has a cost.
+ */
 const COPY_BYTES_MAX = 2048;
 
 export class ReplyQueue {
@@ -50,7 +52,10 @@ export class ReplyQueue {
     this.#entries.push(pending);
   }
 
-  /** Notes that `pending` is done; returns true if it is at the head, so that draining is worthwhile. */
+  /**
+   * Notes that `pending` is done; returns true if it is at the head, so that draining is
+   * worthwhile.
+   */
   markReady(pending: PendingReply): boolean {
     pending.waiter = undefined;
     this.heldBytes += pending.replyBytes;

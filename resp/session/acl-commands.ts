@@ -1,5 +1,6 @@
-// ACL: the users, as far as Redis's commands can show them. Without --auth on they are `default`, who may do
-// everything, and those that stand for keyspaces (session-commands.ts). `stele user` changes users.
+// ACL: the users, as far as Redis's commands can show them. Without --auth on they are `default`,
+// who may do everything, and those that stand for keyspaces (session-commands.ts). `stele user`
+// changes users.
 
 import type { Account } from '../../access/access-list.ts';
 import { shorten } from '../../base/ids.ts';

@@ -44,7 +44,10 @@ function onOrOff(command: CommandArguments, out: ReplyWriter): void {
   else out.error(SYNTAX_ERROR);
 }
 
-/** `CLIENT KILL addr`, or `CLIENT KILL [ID id] [ADDR addr] [LADDR addr] [USER user] [TYPE type] [SKIPME yes | no]`. */
+/**
+ * `CLIENT KILL addr`, or `CLIENT KILL [ID id] [ADDR addr] [LADDR addr] [USER user] [TYPE type]
+ * [SKIPME yes | no]`.
+ */
 function kill(
   command: CommandArguments,
   out: ReplyWriter,

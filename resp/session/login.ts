@@ -1,9 +1,9 @@
 // AUTH and HELLO with --auth on. The connection runs no further command until the login is decided.
 //
-// The user's name may end with a keyspace, `alice@geo`, for clients that cannot SELECT. Otherwise the
-// connection goes to the user's own default keyspace, if it has one. A password may be one of the user's tokens,
-// which stands for the user without a name, too. Before a login, and after RESET, the connection is that of the
-// user whose certificate the client has shown.
+// The user's name may end with a keyspace, `alice@geo`, for clients that cannot SELECT. Otherwise
+// the connection goes to the user's own default keyspace, if it has one. A password may be one of
+// the user's tokens, which stands for the user without a name, too. Before a login, and after
+// RESET, the connection is that of the user whose certificate the client has shown.
 
 import type { Access } from '../../access/access.ts';
 import type { Subject } from '../../access/subject.ts';
@@ -23,7 +23,9 @@ interface LoggedIn {
   readonly keyspace: KeyspaceRef;
 }
 
-/** A login by `command` that is being decided: `done` writes the reply to one that was successful. */
+/**
+ * A login by `command` that is being decided: `done` writes the reply to one that was successful.
+ */
 export function logInLater(
   credentials: { readonly user: string; readonly password: string },
   session: Session,
@@ -81,7 +83,9 @@ export function enterByCertificate(
   session.enter(certified, firstKeyspace(certified, session, backend, access));
 }
 
-/** The user's own default keyspace, if it may be read and was loaded already; else the present one. */
+/**
+ * The user's own default keyspace, if it may be read and was loaded already; else the present one.
+ */
 function firstKeyspace(
   subject: Subject,
   { keyspace }: Session,

@@ -2,15 +2,15 @@
 //
 // CLIENT, COMMAND and CONFIG have files of their own. Error texts are those of Redis 7.
 //
-// Users stand for keyspaces. Cluster clients cannot SELECT (a Redis Cluster has only database 0), but they
-// send their credentials on every connection that they open, to any node. So a user with the name of a
-// keyspace selects that keyspace, with AUTH and with HELLO, whatever the password:
+// Users stand for keyspaces. Cluster clients cannot SELECT (a Redis Cluster has only database 0),
+// but they send their credentials on every connection that they open, to any node. So a user with
+// the name of a keyspace selects that keyspace, with AUTH and with HELLO, whatever the password:
 //
 //   new Cluster(nodes, { redisOptions: { username: 'geo', password: 'any' } })
 //   redis-cli -c --user geo --pass any
 //
-// A name that ends with a keyspace, `anybody@geo`, does the same, and goes on doing it with --auth on
-// (login.ts), where a name without one is that of a user. The user `default` changes nothing.
+// A name that ends with a keyspace, `anybody@geo`, does the same, and goes on doing it with --auth
+// on (login.ts), where a name without one is that of a user. The user `default` changes nothing.
 
 import { DEFAULT_USER } from '../../access/basic.ts';
 import { mayRead } from '../../access/visible.ts';
@@ -75,7 +75,10 @@ const HANDLERS: SessionHandlers = {
   asking: (_, out) => out.ok(),
 };
 
-/** Answers one command whose handler is `session`: writes exactly one reply, or returns that of a login. */
+/**
+ * Answers one command whose handler is `session`: writes exactly one reply, or returns that of a
+ * login.
+ */
 export function executeSessionCommand(
   spec: CommandSpec,
   command: CommandArguments,
@@ -256,7 +259,10 @@ function greet(
   out.array(0);
 }
 
-/** Parses `HELLO [protover [AUTH user password] [SETNAME name]]`; returns the error text if it is invalid. */
+/**
+ * Parses `HELLO [protover [AUTH user password] [SETNAME name]]`; returns the error text if it is
+ * invalid.
+ */
 function parseHello(command: CommandArguments, session: Session): HelloOptions | string {
   const versionText = command.argc > 1 ? argumentText(command, 1) : String(session.protocol);
   if (!/^-?[0-9]{1,18}$/.test(versionText)) {

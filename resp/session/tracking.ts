@@ -1,16 +1,16 @@
 // CLIENT TRACKING: clients cache values, and are notified when to forget them.
 //
-// A value never changes while its version is current. So there is only one event: another version of the
-// selected keyspace goes live. Then every tracking connection is asked to invalidate everything, whatever it has
-// read:
+// A value never changes while its version is current. So there is only one event: another version
+// of the selected keyspace goes live. Then every tracking connection is asked to invalidate
+// everything, whatever it has read:
 //
 //   RESP3                          >2 invalidate _
 //   RESP2, by REDIRECT to a connection that subscribes to __redis__:invalidate
 //                                  *3 message __redis__:invalidate $-1
 //
-// The message follows the replies of all commands that came before the switch, so a client that then
-// empties its cache keeps nothing of the old version. BCAST, PREFIX, OPTIN, OPTOUT and NOLOOP select the
-// keys that a client is notified of; here they make no difference.
+// The message follows the replies of all commands that came before the switch, so a client that
+// then empties its cache keeps nothing of the old version. BCAST, PREFIX, OPTIN, OPTOUT and NOLOOP
+// select the keys that a client is notified of; here they make no difference.
 
 import type { ServerContext, SessionHandler, SessionHandlers } from '../commands/backend.ts';
 import { argumentText } from '../wire/decoder.ts';
@@ -39,8 +39,8 @@ export function writeInvalidation(target: Session, out: ReplyWriter): void {
 }
 
 /**
- * The connection to notify of a version switch on behalf of `session`; undefined if nothing has changed for
- * it, or no connection listens. Notes that it has been notified.
+ * The connection to notify of a version switch on behalf of `session`; undefined if nothing has
+ * changed for it, or no connection listens. Notes that it has been notified.
  */
 export function invalidationTarget(session: Session, context: ServerContext): Session | undefined {
   const { tracking } = session;
@@ -118,8 +118,8 @@ export const TRACKING_HANDLERS = {
 } satisfies Partial<SessionHandlers>;
 
 /**
- * Parses `ON | OFF [REDIRECT id] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]`; returns an error
- * text if it is invalid.
+ * Parses `ON | OFF [REDIRECT id] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]`; returns an
+ * error text if it is invalid.
  */
 function parseOptions(
   command: CommandArguments,
@@ -157,7 +157,10 @@ function parseOptions(
   return { options, prefixes, redirect, caching: undefined, dataset };
 }
 
-/** SUBSCRIBE and UNSUBSCRIBE of the only channel, on which RESP2 clients are notified of version switches. */
+/**
+ * SUBSCRIBE and UNSUBSCRIBE of the only channel, on which RESP2 clients are notified of version
+ * switches.
+ */
 function subscriptions(kind: string, on: boolean): SessionHandler {
   return (command, out, session) => {
     const channels: string[] = [];

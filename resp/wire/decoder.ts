@@ -3,12 +3,12 @@
 //   *<count>\r\n ( $<length>\r\n <bytes>\r\n )*count      multibulk, as clients send it
 //   <words> \n                                            inline (inline.ts), as people type it
 //
-// An argument is a pair of offsets into `buffer`: no string, array or object per command. The state between
-// two pushes is the count still expected, the length of the awaited bulk and how far a line was searched,
-// so nothing is read twice and it does not matter where the bytes were cut.
+// An argument is a pair of offsets into `buffer`: no string, array or object per command. The state
+// between two pushes is the count still expected, the length of the awaited bulk and how far a line
+// was searched, so nothing is read twice and it does not matter where the bytes were cut.
 //
-// As in Redis, empty lines, `*0` and `*-1` are skipped, and the two bytes after a bulk are skipped unread.
-// Unlike in Redis, every limit is independent of how the bytes arrived.
+// As in Redis, empty lines, `*0` and `*-1` are skipped, and the two bytes after a bulk are skipped
+// unread. Unlike in Redis, every limit is independent of how the bytes arrived.
 
 import {
   RESP_ARGUMENTS_MAX,
@@ -53,9 +53,9 @@ export function argumentText(command: CommandArguments, index: number): string {
 }
 
 /**
- * `push` a chunk, then call `next` until it returns false. The arguments are valid from a `next` that
- * returned true until the following `next` or `push`: copy what is needed longer. After a ProtocolError the
- * decoder must not be used any more.
+ * `push` a chunk, then call `next` until it returns false. The arguments are valid from a `next`
+ * that returned true until the following `next` or `push`: copy what is needed longer. After a
+ * ProtocolError the decoder must not be used any more.
  */
 export class CommandDecoder implements CommandArguments {
   argc = 0;
@@ -90,8 +90,8 @@ export class CommandDecoder implements CommandArguments {
   }
 
   /**
-   * Takes the first `byteCount` bytes of a chunk, which the decoder may write into. A `lent` chunk belongs
-   * to the caller again after `keep`.
+   * Takes the first `byteCount` bytes of a chunk, which the decoder may write into. A `lent` chunk
+   * belongs to the caller again after `keep`.
    */
   push(chunk: Buffer, byteCount = chunk.length, lent = false): void {
     this.#dropConsumed();
@@ -137,7 +137,9 @@ export class CommandDecoder implements CommandArguments {
     return this.#input.heldBytes + 2 * (starts.byteLength + previous.starts.byteLength);
   }
 
-  /** Where the next command begins in `buffer`, or -1 in the middle of one; meant for read-ahead. */
+  /**
+   * Where the next command begins in `buffer`, or -1 in the middle of one; meant for read-ahead.
+   */
   get nextStart(): number {
     return this.#expected === 0 && !this.#held ? this.#cursor : -1;
   }
@@ -309,8 +311,8 @@ export class CommandDecoder implements CommandArguments {
   }
 
   /**
-   * Throws for an HTTP request, which a web page may send to this port with commands in its body. Redis
-   * closes too.
+   * Throws for an HTTP request, which a web page may send to this port with commands in its body.
+   * Redis closes too.
    */
   #refuseHttp(): void {
     const [start = 0, end = 0] = [this.starts[0], this.ends[0]];
@@ -320,7 +322,10 @@ export class CommandDecoder implements CommandArguments {
     throw new ProtocolError('this is an HTTP request, but the port is for the Redis protocol');
   }
 
-  /** Index of the `\r` that ends the current header, if the byte after it has arrived too; otherwise -1. */
+  /**
+   * Index of the `\r` that ends the current header, if the byte after it has arrived too; otherwise
+   * -1.
+   */
   #headerEnd(tooBig: string): number {
     const at = this.#search(CR, tooBig);
     return at >= 0 && at + 1 < this.#input.end ? at : -1;
@@ -354,7 +359,9 @@ function releaseLarge(command: { starts: Int32Array; ends: Int32Array; argc: num
   command.argc = 0;
 }
 
-/** A decimal integer as Redis reads it: no sign but `-`, no leading zero, no space; or NOT_A_NUMBER. */
+/**
+ * A decimal integer as Redis reads it: no sign but `-`, no leading zero, no space; or NOT_A_NUMBER.
+ */
 function parseInteger(bytes: Buffer, from: number, to: number): number {
   const negative = bytes[from] === MINUS && from < to;
   const start = negative ? from + 1 : from;

@@ -15,22 +15,27 @@
 //   boolean    :1\r\n or :0\r\n          #t\r\n or #f\r\n
 //   verbatim   bulk                      =n\r\ntxt:bytes\r\n
 //
-// The writer fills slabs; a full one is added to the list of chunks and a new one begun, so no byte is
-// copied twice, and small replies share a slab across turns and connections:
+// The writer fills slabs; a full one is added to the list of chunks and a new one begun, so no byte
+// is copied twice, and small replies share a slab across turns and connections:
 //
 //   chunks: [slab part][referenced value][slab part]   slab: |handed over|start ... pos|free|
 //
-// Invariant: bytes below `pos` are never written again, so the chunks of `takeChunks` do not change until
-// the caller reports that they were sent (`reuseSent`). A caller that never does may keep them for ever.
+// Invariant: bytes below `pos` are never written again, so the chunks of `takeChunks` do not change
+// until the caller reports that they were sent (`reuseSent`). A caller that never does may keep
+// them for ever.
 
 import { ERROR_TABLE, SteleError } from '../../base/errors.ts';
 import { SLAB_BYTES, Slabs } from './slabs.ts';
 
-/** From this size on an immutable bulk is referenced, because a copy costs more than another chunk. */
+/**
+ * From this size on an immutable bulk is referenced, because a copy costs more than another chunk.
+ */
 const REFERENCE_BYTES_MIN = 8 * 1024;
 /** Up to this size a loop over the bytes is faster than a native copy. */
 const LOOP_COPY_BYTES_MAX = 48;
-/** Up to this size a loop over words is faster, if there are views: the native call costs an object. */
+/**
+ * Up to this size a loop over words is faster, if there are views: the native call costs an object.
+ */
 const WORD_COPY_BYTES_MAX = 512;
 
 /** The highest value of `replyBytesMax`. */
@@ -45,7 +50,10 @@ const MINUS = 45;
 
 export type RespProtocol = 2 | 3;
 
-/** Writes replies (see the head comment). One writer may serve all connections of a thread, turn by turn. */
+/**
+ * Writes replies (see the head comment). One writer may serve all connections of a thread, turn by
+ * turn.
+ */
 export class ReplyWriter {
   /** The protocol of the client whose command is running; set it before writing. */
   protocol: RespProtocol = 2;
@@ -177,8 +185,8 @@ export class ReplyWriter {
   }
 
   /**
-   * A bulk of bytes that never change (of a segment, or a buffer given to this writer): a large one is
-   * referenced until it is sent, not copied.
+   * A bulk of bytes that never change (of a segment, or a buffer given to this writer): a large one
+   * is referenced until it is sent, not copied.
    */
   bulkImmutable(bytes: Uint8Array, start = 0, end = bytes.length): void {
     if (end - start < REFERENCE_BYTES_MIN) {
@@ -194,8 +202,8 @@ export class ReplyWriter {
   }
 
   /**
-   * Like `bulkImmutable`, with a DataView over the same memory as `bytes`, at the same offsets: short
-   * values are copied by words.
+   * Like `bulkImmutable`, with a DataView over the same memory as `bytes`, at the same offsets:
+   * short values are copied by words.
    */
   bulkViewed(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const length = end - start;

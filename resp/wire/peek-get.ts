@@ -1,4 +1,5 @@
-// Finds the key of the next command in the input, if that is a GET as clients send it, for read-ahead.
+// Finds the key of the next command in the input, if that is a GET as clients send it, for
+// read-ahead.
 //
 //   * 2 \r \n | $ 3 \r \n | G E T \r \n | $ length \r \n | key \r \n
 //
@@ -8,7 +9,8 @@
 export const GET_BYTES_MIN = 21;
 const KEY_BYTES_MAX = 999;
 
-// `*2\r\n` and `$3\r\n` as little-endian words; the name's letters in upper case, without the bit 0x20.
+// `*2\r\n` and `$3\r\n` as little-endian words; the name's letters in upper case, without the bit
+// 0x20.
 const STAR_TWO = 0x0a0d322a;
 const DOLLAR_THREE = 0x0a0d3324;
 const CASE_BITS = 0x00202020;
@@ -22,7 +24,9 @@ const LINE_END_BYTES = 2;
 /** The key of the last peeked GET is bytes [start, end); the following command begins at `next`. */
 export const peeked = { start: 0, end: 0, next: 0 };
 
-/** Whether a complete GET begins at bytes[at] and ends before `end`; if so, `peeked` describes it. */
+/**
+ * Whether a complete GET begins at bytes[at] and ends before `end`; if so, `peeked` describes it.
+ */
 export function peekGet(bytes: Uint8Array, at: number, end: number): boolean {
   if (at + 16 > end || readWord(bytes, at) !== STAR_TWO) return false;
   if (readWord(bytes, at + 4) !== DOLLAR_THREE) return false;

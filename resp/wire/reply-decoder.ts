@@ -1,7 +1,7 @@
 // Parses replies for our own client and the REPL: bytes -> tagged values, RESP2 and RESP3.
 //
-// Incremental: unfinished replies are kept on an explicit stack, so a long array is read once however it
-// was cut, and deep nesting cannot overflow the call stack.
+// Incremental: unfinished replies are kept on an explicit stack, so a long array is read once
+// however it was cut, and deep nesting cannot overflow the call stack.
 //
 //   *2 [ $3 foo, *2 [ :1, (waiting)      stack: array of 2 with 1 item, array of 2 with 1 item
 //
@@ -41,8 +41,8 @@ interface Frame {
 }
 
 /**
- * `push` a chunk, then call `next` until it returns undefined. After a ProtocolError the decoder must not
- * be used any more.
+ * `push` a chunk, then call `next` until it returns undefined. After a ProtocolError the decoder
+ * must not be used any more.
  */
 export class ReplyDecoder {
   // Items of an unfinished array are views of earlier bytes.

@@ -1,9 +1,9 @@
 // The memory that replies are written into: slabs of one size, reused once they have been sent.
 //
-// New memory is expensive: for a slab of 64 KiB the kernel clears 16 pages, which is more work than filling
-// it. Whether slabs have been sent is checked for all together, once per event-loop tick: usually
-// the kernel accepts everything written in the turn, and then every filled slab is free. If anything is
-// left over, the filled slabs are left to the garbage collector.
+// New memory is expensive: for a slab of 64 KiB the kernel clears 16 pages, which is more work than
+// filling it. Whether slabs have been sent is checked for all together, once per event-loop tick:
+// usually the kernel accepts everything written in the turn, and then every filled slab is free. If
+// anything is left over, the filled slabs are left to the garbage collector.
 
 type Slab = ReturnType<typeof Buffer.allocUnsafeSlow>;
 

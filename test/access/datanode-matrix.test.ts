@@ -1,4 +1,5 @@
-// A datanode's own HTTP port x every caller: its routes, and the connections that it is upgraded to.
+// A datanode's own HTTP port x every caller: its routes, and the connections that it is upgraded
+// to.
 
 import { createConnection } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';

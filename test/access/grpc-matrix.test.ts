@@ -26,7 +26,9 @@ const SERVICES: Readonly<Record<string, ServiceDefinition>> = {
   LookupService: LookupServiceService,
 };
 
-/** Written down once more, so that a change of the table is noticed. `*`: about no keyspace alone. */
+/**
+ * Written down once more, so that a change of the table is noticed. `*`: about no keyspace alone.
+ */
 const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> = {
   RegisterNode: ['cluster'],
   GetView: ['user'],

@@ -159,7 +159,9 @@ const ALLOWED: Readonly<Record<Asked, readonly Caller[]>> = {
 /** Those with the rights of `geo`. */
 const OF_GEO: readonly Caller[] = ['geo', 'token', 'jwt'];
 
-/** What the door answers: undefined if it lets the caller in. `keyspace`: what the action is about. */
+/**
+ * What the door answers: undefined if it lets the caller in. `keyspace`: what the action is about.
+ */
 export function refusalOf(
   caller: Caller,
   asked: Asked,

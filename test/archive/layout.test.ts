@@ -1,4 +1,5 @@
-// Marks, manifests and snapshots: what is written is read, and what is torn, altered, foreign or newer is refused.
+// Marks, manifests and snapshots: what is written is read, and what is torn, altered, foreign or
+// newer is refused.
 
 import { expect, test } from 'vitest';
 import {

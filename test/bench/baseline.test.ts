@@ -1,4 +1,5 @@
-// bench/baseline.json must match the benchmarks: they still measure everything that it has figures of.
+// bench/baseline.json must match the benchmarks: they still measure everything that it has figures
+// of.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

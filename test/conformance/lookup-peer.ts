@@ -1,4 +1,5 @@
-// A client of docs/lookup-protocol.md, written from that page only: it shares no code with the product.
+// A client of docs/lookup-protocol.md, written from that page only: it shares no code with the
+// product.
 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';

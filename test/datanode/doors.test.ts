@@ -1,5 +1,5 @@
-// Every way to read from a datanode, in every state in which it may not know the answer: never "not found",
-// 0 or an empty list for an existing key, but its value or an error that says so.
+// Every way to read from a datanode, in every state in which it may not know the answer: never "not
+// found", 0 or an empty list for an existing key, but its value or an error that says so.
 
 import { describe, expect, it } from 'vitest';
 import { monotonicNowMs } from '../../base/clock.ts';

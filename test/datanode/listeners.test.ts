@@ -1,5 +1,5 @@
-// A datanode's ports without a master: the replies to clients before there is a view, and the error for a
-// port in use.
+// A datanode's ports without a master: the replies to clients before there is a view, and the error
+// for a port in use.
 
 import { Redis } from 'ioredis';
 import { connect, createServer } from 'node:net';

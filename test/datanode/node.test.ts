@@ -28,7 +28,9 @@ function announcement(segment: BuiltSegment, expectIncarnation = ''): SegmentAnn
   return { keyspaceUid: TEST_UID, segmentId: id, byteLength, ...expected, loadId: '' };
 }
 
-/** Pushes segments like a loader, in pieces of `pieceBytes`; returns the ids that had to be sent. */
+/**
+ * Pushes segments like a loader, in pieces of `pieceBytes`; returns the ids that had to be sent.
+ */
 async function push(
   node: Datanode,
   segments: readonly BuiltSegment[],

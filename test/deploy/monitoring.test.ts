@@ -1,5 +1,5 @@
-// What deploy/ has for Prometheus and Grafana, against docs/runbook.md and docs/metrics.md. test/e2e/metrics/
-// tries it with a real Prometheus.
+// What deploy/ has for Prometheus and Grafana, against docs/runbook.md and docs/metrics.md.
+// test/e2e/metrics/ tries it with a real Prometheus.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

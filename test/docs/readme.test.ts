@@ -1,4 +1,5 @@
-// Runs README.md: every command of "The first ten minutes", in order, against the cluster that `npm start` runs.
+// Runs README.md: every command of "The first ten minutes", in order, against the cluster that `npm
+// start` runs.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

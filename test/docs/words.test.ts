@@ -1,4 +1,5 @@
-// The glossary of docs/ARCHITECTURE.md, and the synonyms that comments must not use instead of a term.
+// The glossary of docs/ARCHITECTURE.md, and the synonyms that comments must not use instead of a
+// term.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -282,8 +282,8 @@ describe('a truncated metadata store of the master', () => {
 });
 
 /**
- * Of the keyspace with the most segments, because those that failed loads have sent may be deleted at any
- * time.
+ * Of the keyspace with the most segments, because those that failed loads have sent may be deleted
+ * at any time.
  */
 function mainFiles(dataDir: string): FileOnDisk[] {
   const files = segmentFiles(dataDir);

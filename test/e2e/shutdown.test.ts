@@ -1,4 +1,5 @@
-// SIGTERM ends every process cleanly while clients are connected; no process outlives its supervisor.
+// SIGTERM ends every process cleanly while clients are connected; no process outlives its
+// supervisor.
 
 import { Agent, get } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

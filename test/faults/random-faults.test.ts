@@ -1,5 +1,5 @@
-// Random datanodes are killed, stopped for a while, or get a flipped bit on their disk, one after the
-// other: no read fails, and the cluster becomes GREEN with the same data each time.
+// Random datanodes are killed, stopped for a while, or get a flipped bit on their disk, one after
+// the other: no read fails, and the cluster becomes GREEN with the same data each time.
 
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -91,7 +91,10 @@ describe('beside JSON.parse', () => {
     expect(refused).toBeGreaterThan(100);
   });
 
-  /** Key and value as a program would take them from the parsed line; undefined where there are none. */
+  /**
+   * Key and value as a program would take them from the parsed line; undefined where there are
+   * none.
+   */
   function expectedOf(text: string): [string, string] | undefined {
     const object = new Map(Object.entries(JSON.parse(text) as object));
     const key: unknown = object.get('key');
@@ -136,7 +139,10 @@ function rawMembers(text: string): Map<string, string> {
   return members;
 }
 
-/** The longest text from `from` that JSON.parse takes: no value is the beginning of another but digits. */
+/**
+ * The longest text from `from` that JSON.parse takes: no value is the beginning of another but
+ * digits.
+ */
 function firstValue(text: string, from: number): [string, number] {
   for (let end = text.length; end > from; end--) {
     const part = text.slice(from, end);

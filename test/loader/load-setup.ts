@@ -1,4 +1,5 @@
-// What tests of whole loads share: rows, a fake cluster, a work folder, and `load` with its defaults.
+// What tests of whole loads share: rows, a fake cluster, a work folder, and `load` with its
+// defaults.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// For tests: a real dataset through cutting and parsing, every value compared with what another parser says.
+// For tests: a real dataset through cutting and parsing, every value compared with what another
+// parser says.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -35,7 +35,9 @@ export class FakeDatanode {
   incarnation: string = newIncarnation();
   state: NodeState = NodeState.SERVING;
   alive = true;
-  /** `uid id` of the verified segments, with the revision of their last claim; survives a restart. */
+  /**
+   * `uid id` of the verified segments, with the revision of their last claim; survives a restart.
+   */
   readonly segments = new Map<string, number>();
   readonly manifests = new Map<string, Manifest>();
   view: ClusterView | undefined;

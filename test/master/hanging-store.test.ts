@@ -1,5 +1,6 @@
-// The metadata store does not answer for a while: each change ends in bounded time, with what is known of it, and
-// whatever the store has done by the time it answers is what the catalog goes on from.
+// The metadata store does not answer for a while: each change ends in bounded time, with what is
+// known of it, and whatever the store has done by the time it answers is what the catalog goes on
+// from.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SteleError } from '../../base/errors.ts';

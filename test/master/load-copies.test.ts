@@ -1,4 +1,5 @@
-// The copies that a load and a promote need, and the report if there are fewer than there should be.
+// The copies that a load and a promote need, and the report if there are fewer than there should
+// be.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eligibleNodes } from '../../master/core/world/world.ts';

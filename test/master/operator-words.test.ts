@@ -1,5 +1,6 @@
-// What an operator wishes is never overwritten by a loop: words of operators race the loops of the real
-// leader on the real store while datanodes come and go, and the last word of each kind is what is in the end.
+// What an operator wishes is never overwritten by a loop: words of operators race the loops of the
+// real leader on the real store while datanodes come and go, and the last word of each kind is what
+// is in the end.
 
 import { asUid } from '../support/test-ids.ts';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -60,7 +61,10 @@ function flap(): void {
   else node.restart();
 }
 
-/** Says words at random moments, without waiting for those before; resolves to the codes of refusals. */
+/**
+ * Says words at random moments, without waiting for those before; resolves to the codes of
+ * refusals.
+ */
 async function sayMany(wish: Wish): Promise<readonly string[]> {
   const words: Promise<string>[] = [];
   for (let said = 0; said < WORDS_PER_ROUND; said++) {

@@ -1,5 +1,6 @@
-// The master's machine is switched off after the first, the second ... and so on of the commits that a change
-// takes, for all of them: the next master comes to the same end as one that was not disturbed.
+// The master's machine is switched off after the first, the second ... and so on of the commits
+// that a change takes, for all of them: the next master comes to the same end as one that was not
+// disturbed.
 
 import type { KeyspaceUid } from '../../base/ids.ts';
 import { versionId } from '../../master/catalog/records.ts';

@@ -1,5 +1,5 @@
-// A master that starts on a full disk cannot save its epoch: it answers reads in the place of the start before, orders
-// nothing, and leads as soon as there is room.
+// A master that starts on a full disk cannot save its epoch: it answers reads in the place of the
+// start before, orders nothing, and leads as soon as there is room.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SteleError } from '../../base/errors.ts';

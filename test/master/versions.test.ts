@@ -1,4 +1,5 @@
-// Versions as the whole control plane handles them: gates, promotes, rollbacks, and what leaves when.
+// Versions as the whole control plane handles them: gates, promotes, rollbacks, and what leaves
+// when.
 
 import { asUid } from '../support/test-ids.ts';
 import { versionId } from '../../master/catalog/records.ts';

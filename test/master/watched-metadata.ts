@@ -1,5 +1,6 @@
-// The metadata port in the hands of a test: it sees every transaction, and can stop for good after the next
-// few, as the disk of a machine does that is switched off, or hang, as one does that is out of order.
+// The metadata port in the hands of a test: it sees every transaction, and can stop for good after
+// the next few, as the disk of a machine does that is switched off, or hang, as one does that is
+// out of order.
 
 import { SteleError } from '../../base/errors.ts';
 import type { Entry, Metadata, Write } from '../../master/metadata/port.ts';
@@ -21,8 +22,9 @@ export class WatchedMetadata implements Metadata {
   }
 
   /**
-   * From now on no transaction is answered until the returned function is called: with `isMade` the store carries
-   * them out before, otherwise after that. An error that is given to it is what they fail with instead.
+   * From now on no transaction is answered until the returned function is called: with `isMade` the
+   * store carries them out before, otherwise after that. An error that is given to it is what they
+   * fail with instead.
    */
   hang({ isMade }: { readonly isMade: boolean }): (failure?: SteleError) => void {
     let end: (failure?: SteleError) => void = () => undefined;

@@ -1,4 +1,5 @@
-// For tests: a listener over a MapBackend and sockets that send raw bytes; all closed after each test.
+// For tests: a listener over a MapBackend and sockets that send raw bytes; all closed after each
+// test.
 
 import type { Socket } from 'node:net';
 import { onTestFinished } from 'vitest';

@@ -12,7 +12,10 @@ interface Case {
   readonly replication: number;
 }
 
-/** Moved over ideal for joins to `nodes` nodes, one value a membership; ideal is the newcomer's fair share. */
+/**
+ * Moved over ideal for joins to `nodes` nodes, one value a membership; ideal is the newcomer's fair
+ * share.
+ */
 function joins({ nodes, shards, replication }: Case): number[] {
   return Array.from({ length: ROUNDS }, (_, round) => {
     const after = apartNodes(nodes + 1, round);

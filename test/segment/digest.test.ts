@@ -20,7 +20,8 @@ const bytes = fc.uint8Array({ maxLength: 40 });
 const somePairs = fc.array(fc.tuple(bytes, bytes), { maxLength: 30 });
 
 describe('the digest', () => {
-  // Computed with Python's mmh3 package: hash_bytes(key + value, 0x4c455453 + len(key), x64arch=False).
+  // Computed with Python's mmh3 package: hash_bytes(key + value, 0x4c455453 + len(key),
+  // x64arch=False).
   it.each([
     [Buffer.from(''), Buffer.from(''), 'e41765f4cf8dd580cf8dd580cf8dd580'],
     [Buffer.from('a'), Buffer.from(''), 'c87d3186b32d4d48b32d4d48b32d4d48'],

@@ -116,8 +116,8 @@ describe('opening', () => {
   });
 
   it('finds numbers that contradict one another under right checksums', () => {
-    // All fields except version, uid, shard, shard count, digest and features, which nothing else in the
-    // header repeats.
+    // All fields except version, uid, shard, shard count, digest and features, which nothing else
+    // in the header repeats.
     const fields = [12, 32, 36, 40, 44, 48, 52, 56, 60, 72, 76, 120];
     const passed = fields.filter((field) => {
       const bytes = copy();

@@ -1,6 +1,6 @@
-// Segments with correct checksums and wrong contents, as a faulty writer makes them. The full check finds
-// each of them, and a reader that is given one all the same ends with an error and reads nothing outside of
-// the records.
+// Segments with correct checksums and wrong contents, as a faulty writer makes them. The full check
+// finds each of them, and a reader that is given one all the same ends with an error and reads
+// nothing outside of the records.
 
 import assert from 'node:assert/strict';
 import fc from 'fast-check';

@@ -1,5 +1,5 @@
-// Runs many seeds, one after the other: a fixed set, and new ones in every run. For each seed that fails it
-// prints the command that repeats this seed alone:
+// Runs many seeds, one after the other: a fixed set, and new ones in every run. For each seed that
+// fails it prints the command that repeats this seed alone:
 //
 //   STELE_TEST_SEED=303 STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/one
 //   STELE_TEST_SEED=303 STELE_SIMULATION_SEEDS=1 npm run test:simulation -- seeds/several
@@ -109,7 +109,8 @@ export async function expectHalfHolds(half: 0 | 1, kind: Kind): Promise<void> {
   // As one text, which is printed whole.
   expect(results.flatMap(({ failures }) => failures).join('\n')).toBe('');
   if (isRepeated) return;
-  // Work was done in the cluster, and it was read all the time. Of a few new seeds alone that is not certain.
+  // Work was done in the cluster, and it was read all the time. Of a few new seeds alone that is
+  // not certain.
   const count = sets.flat().length;
   const sum = (of: (result: SeedsResult) => number): number =>
     results.reduce((total, result) => total + of(result), 0);
@@ -122,8 +123,8 @@ export async function expectHalfHolds(half: 0 | 1, kind: Kind): Promise<void> {
 }
 
 /**
- * Plants the defect in one seed after the other, of 1 to `seedsMax`, until it is found. Begins with `first`, where it
- * was found last time.
+ * Plants the defect in one seed after the other, of 1 to `seedsMax`, until it is found. Begins with
+ * `first`, where it was found last time.
  */
 export async function expectFound(
   setting: Omit<Setting, 'defect'>,

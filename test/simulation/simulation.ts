@@ -1,5 +1,5 @@
-// A whole cluster in one thread and no time: the product's master and datanodes over a simulated clock, network, disk
-// and metadata store, driven by one seed.
+// A whole cluster in one thread and no time: the product's master and datanodes over a simulated
+// clock, network, disk and metadata store, driven by one seed.
 //
 //   chaos    faults, operators, loads and reads at random; the judge looks at every event
 //   healing  faults have ended: every process is started, every link works
@@ -276,7 +276,10 @@ function onlyMaster(sim: Simulation): Single {
   return { store, master: new SimMaster(sim, store, sim.random.int(2, 4)) };
 }
 
-/** Values are cut into pieces, and transactions are written to the journal, at sizes of this simulation. */
+/**
+ * Values are cut into pieces, and transactions are written to the journal, at sizes of this
+ * simulation.
+ */
 function severalMasters(sim: Simulation): Several {
   const { judge, random } = sim;
   const layout = new EtcdLayout('/stele/simulation/', {

@@ -1,5 +1,5 @@
-// Runs the commands of a page of the documentation, in order, against a cluster of its own on free ports and in its
-// own folder. The text after `# ->` must be in the output of the command above.
+// Runs the commands of a page of the documentation, in order, against a cluster of its own on free
+// ports and in its own folder. The text after `# ->` must be in the output of the command above.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

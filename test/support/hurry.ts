@@ -3,8 +3,8 @@
 import { onTestFinished, vi } from 'vitest';
 
 /**
- * Until the test ends, the clocks and timers of this process run `factor` times as fast. Other processes, and what
- * Node.js itself times (sockets, HTTP), keep to the real time.
+ * Until the test ends, the clocks and timers of this process run `factor` times as fast. Other
+ * processes, and what Node.js itself times (sockets, HTTP), keep to the real time.
  */
 export function hurry(factor = 5): void {
   const [startMs, startUnixMs] = [performance.now(), Date.now()];

@@ -17,7 +17,9 @@ export const SAMPLED = `00-${TRACE_ID}-${SPAN_ID}-01`;
 /** That of one whose trace is not. */
 export const UNSAMPLED = `00-${TRACE_ID}-${SPAN_ID}-00`;
 
-/** To be called inside a test: registers an SDK and switches tracing on until the test has finished. */
+/**
+ * To be called inside a test: registers an SDK and switches tracing on until the test has finished.
+ */
 export async function traced(): Promise<() => readonly ReadableSpan[]> {
   const exporter = new InMemorySpanExporter();
   const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
@@ -31,7 +33,10 @@ export async function traced(): Promise<() => readonly ReadableSpan[]> {
   return () => exporter.getFinishedSpans();
 }
 
-/** Each span below its parent, by name: `a > b` for a span b in a span a. In the order of their ends. */
+/**
+ * Each span below its parent, by name: `a > b` for a span b in a span a. In the order of their
+ * ends.
+ */
 export function paths(spans: readonly ReadableSpan[]): string[] {
   const byId = new Map(spans.map((span) => [span.spanContext().spanId, span]));
   const pathOf = (span: ReadableSpan): string => {

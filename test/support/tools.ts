@@ -3,8 +3,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 
 /**
- * Whether `program` runs. If not, prints one line, so that the test can skip; with STELE_REQUIRE_TOOLS=1
- * (as in CI) throws instead.
+ * Whether `program` runs. If not, prints one line, so that the test can skip; with
+ * STELE_REQUIRE_TOOLS=1 (as in CI) throws instead.
  */
 export function hasTool(program: string, debianPackage = 'redis-tools'): boolean {
   return isThere(program, spawnSync(program, ['--version']).status === 0, debianPackage);
@@ -21,8 +21,8 @@ export function pythonWith(name: string, debianPackage: string): string | undefi
 }
 
 /**
- * Whether `program` runs with these arguments, which shows that it has the library `name`; reports like
- * hasTool.
+ * Whether `program` runs with these arguments, which shows that it has the library `name`; reports
+ * like hasTool.
  */
 export function hasLibrary(
   name: string,

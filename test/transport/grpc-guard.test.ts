@@ -114,7 +114,10 @@ test('an answer that is not read is in the budget until the client has it, or ha
   expect(most).toBeGreaterThan(value.length);
 });
 
-/** A client that takes an answer of `byteCount` at its own pace; resolves with what it got in the end. */
+/**
+ * A client that takes an answer of `byteCount` at its own pace; resolves with what it got in the
+ * end.
+ */
 async function takeSlowly(port: number, everyMs: number): Promise<number> {
   const session = connectHttp2(`http://127.0.0.1:${port}`);
   session.on('error', () => undefined);

@@ -17,7 +17,10 @@ import { SPAN_ID, SAMPLED, UNSAMPLED, paths, traced } from '../support/spans.ts'
 const READ = 'stele.v1.LookupService/Lookup';
 const ORDER = 'stele.v1.DatanodeService/Restart';
 
-/** A server whose Lookup gives an order to its Restart, and asks what is asked every second, and the port. */
+/**
+ * A server whose Lookup gives an order to its Restart, and asks what is asked every second, and the
+ * port.
+ */
 async function serve(): Promise<number> {
   const server = new GrpcServer();
   server.addService(DatanodeServiceService, {

@@ -27,11 +27,17 @@ export interface Jwks {
 export interface KeySource {
   /** Throws UNAVAILABLE while there are no keys. */
   current(): Promise<Jwks>;
-  /** The keys after another look for one that is unknown; the same object if there is no newer one yet. */
+  /**
+   * The keys after another look for one that is unknown; the same object if there is no newer one
+   * yet.
+   */
   renewed(): Promise<Jwks>;
 }
 
-/** The keys at `from`. Throws INVALID_ARGUMENT for a file without keys, and for a URL that is not https. */
+/**
+ * The keys at `from`. Throws INVALID_ARGUMENT for a file without keys, and for a URL that is not
+ * https.
+ */
 export function openKeys(from: string, log: Logger): KeySource {
   if (/^[a-z]+:\/\//i.test(from)) return new UrlKeys({ url: urlOf(from), log });
   const file = new ReloadedFile({ path: from, what: '--jwt-jwks', parse: parseJwks, log });

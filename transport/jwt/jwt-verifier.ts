@@ -1,7 +1,7 @@
 // Verifies JWTs with jose, which is loaded only where they are accepted.
 //
-// Accepted are signatures by a key pair alone: neither `none` nor a shared secret (HS256 ...), whose key every
-// process of the cluster would have to know.
+// Accepted are signatures by a key pair alone: neither `none` nor a shared secret (HS256 ...),
+// whose key every process of the cluster would have to know.
 
 import { createHash } from 'node:crypto';
 import type { JWTPayload, createLocalJWKSet } from 'jose';
@@ -27,7 +27,10 @@ type JwtSettings = Pick<
   'auth' | 'jwtAudience' | 'jwtClaim' | 'jwtIssuer' | 'jwtJwks'
 >;
 
-/** What verifies the JWTs that the settings name; undefined: none are accepted. Throws INVALID_ARGUMENT. */
+/**
+ * What verifies the JWTs that the settings name; undefined: none are accepted. Throws
+ * INVALID_ARGUMENT.
+ */
 export function jwtVerifier(settings: JwtSettings, log: Logger): VerifyJwt | undefined {
   const { auth, jwtAudience, jwtIssuer, jwtJwks } = settings;
   const given = [jwtIssuer, jwtAudience, jwtJwks].filter((text) => text !== '');

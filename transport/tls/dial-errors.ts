@@ -14,7 +14,9 @@ const NOT_TLS =
 const NOT_TRUSTED =
   'its certificate is not signed by an authority that is trusted here; name the right one with --tls-ca';
 
-/** By the code of an error of Node.js; the message is added to those of OpenSSL's that are not here. */
+/**
+ * By the code of an error of Node.js; the message is added to those of OpenSSL's that are not here.
+ */
 const REASONS: ReadonlyMap<string, string> = new Map([
   ['ERR_SSL_WRONG_VERSION_NUMBER', NOT_TLS],
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', NOT_TLS],

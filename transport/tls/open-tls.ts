@@ -5,14 +5,17 @@ import { TlsIdentity } from './tls-identity.ts';
 import { tlsSource } from './tls-settings.ts';
 import type { TlsSettings } from './tls-settings.ts';
 
-/** The identity of a program that only connects; undefined: without TLS. Throws INVALID_ARGUMENT. */
+/**
+ * The identity of a program that only connects; undefined: without TLS. Throws INVALID_ARGUMENT.
+ */
 export function clientTls(settings: TlsSettings): TlsIdentity | undefined {
   const source = tlsSource(settings);
   return source === undefined ? undefined : new TlsIdentity(source);
 }
 
 /**
- * The identity of a role, which needs a certificate; undefined: without TLS. Throws INVALID_ARGUMENT.
+ * The identity of a role, which needs a certificate; undefined: without TLS. Throws
+ * INVALID_ARGUMENT.
  */
 export function roleTls(settings: TlsSettings): TlsIdentity | undefined {
   const identity = clientTls(settings);

@@ -4,8 +4,9 @@
 //                        |
 //                        +--> fault          new files that cannot be used; those before stay in use
 //
-// One object is made at the start of a role or a client, and passed to what listens and dials. Nothing is
-// global, as one process may hold several clusters. Open connections go on with what they began with.
+// One object is made at the start of a role or a client, and passed to what listens and dials.
+// Nothing is global, as one process may hold several clusters. Open connections go on with what
+// they began with.
 
 import { isIP } from 'node:net';
 import type { ConnectionOptions, SecureContext, SecureContextOptions } from 'node:tls';
@@ -93,8 +94,8 @@ export class TlsIdentity {
   }
 
   /**
-   * Reads the files, and uses them if they are new. What cannot be used counts as a fault at the second
-   * look: at the first, a certificate may be there whose key is just being written.
+   * Reads the files, and uses them if they are new. What cannot be used counts as a fault at the
+   * second look: at the first, a certificate may be there whose key is just being written.
    */
   look(log?: Logger): void {
     let files: TlsFiles | undefined;

@@ -1,11 +1,12 @@
-// TLS of a port: handshakes with a deadline, certificates of clients, new certificates without a restart.
+// TLS of a port: handshakes with a deadline, certificates of clients, new certificates without a
+// restart.
 //
 //     connection      a TCP connection: the deadline of its handshake begins
 //     established     passed on to the server that is on top; a client that showed a certificate of a
 //                     stranger is cut off instead. To show none is allowed.
 //
-// Invariants: a connection without a finished handshake is closed after its deadline; there are at most
-// HANDSHAKES_MAX of them, and the oldest is closed for a further one.
+// Invariants: a connection without a finished handshake is closed after its deadline; there are at
+// most HANDSHAKES_MAX of them, and the oldest is closed for a further one.
 
 import type { Socket } from 'node:net';
 import type { Server, TLSSocket, TlsOptions } from 'node:tls';

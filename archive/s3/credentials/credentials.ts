@@ -1,4 +1,5 @@
-// Credentials that expire, and the one place that renews them: before they do, once for all callers.
+// Credentials that expire, and the one place that renews them: before they do, once for all
+// callers.
 
 import type { Time } from '../../../base/clock.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
@@ -16,7 +17,10 @@ export interface S3Credentials {
 export interface CredentialSource {
   /** Throws PERMISSION_DENIED if there are none. */
   current(): Promise<S3Credentials>;
-  /** To be called when the store refuses them; the next call of `current` gets others, if there are others. */
+  /**
+   * To be called when the store refuses them; the next call of `current` gets others, if there are
+   * others.
+   */
   renew(refused: S3Credentials): void;
 }
 

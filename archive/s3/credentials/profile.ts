@@ -14,7 +14,10 @@ export interface Profile {
   readonly settings: ReadonlyMap<string, string>;
 }
 
-/** Throws INVALID_ARGUMENT for a file that cannot be read, and for a profile that is named and not there. */
+/**
+ * Throws INVALID_ARGUMENT for a file that cannot be read, and for a profile that is named and not
+ * there.
+ */
 export async function readProfile(environment: Environment): Promise<Profile> {
   const { AWS_CONFIG_FILE, AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, HOME } = environment;
   const folder = join(HOME ?? homedir(), '.aws');
@@ -46,7 +49,10 @@ async function sectionsOf(path: string): Promise<Sections> {
   }
 }
 
-/** `[section]` lines and `name = value` lines; indented lines are nested settings, which nothing here needs. */
+/**
+ * `[section]` lines and `name = value` lines; indented lines are nested settings, which nothing
+ * here needs.
+ */
 function parseIni(text: string): Sections {
   const sections: Sections = new Map();
   let section = new Map<string, string>();

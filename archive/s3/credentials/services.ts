@@ -1,5 +1,5 @@
-// Credentials that a service issues for a while: STS (web identity, as in EKS), the agent of a container
-// (ECS, EKS), and the metadata of an instance (IMDSv2).
+// Credentials that a service issues for a while: STS (web identity, as in EKS), the agent of a
+// container (ECS, EKS), and the metadata of an instance (IMDSv2).
 
 import { readFile } from 'node:fs/promises';
 import { SteleError, toSteleError } from '../../../base/errors.ts';

@@ -7,7 +7,9 @@ import { quote } from '../format-reply.ts';
 import type { CliSession } from '../repl-session.ts';
 import { errorOfReply, fieldsOf, itemsOf, textOf } from '../reply-texts.ts';
 
-/** Prints a line a key, most read first. Throws SteleError; CONFLICT for a server that is not Stele. */
+/**
+ * Prints a line a key, most read first. Throws SteleError; CONFLICT for a server that is not Stele.
+ */
 export async function printHotKeys(session: CliSession, output: Output): Promise<void> {
   const reply = await session.execute(['STELE', 'HOTKEYS']);
   if (reply?.type === 'error') throw errorOfReply('STELE HOTKEYS', reply.text);

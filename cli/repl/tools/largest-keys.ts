@@ -1,4 +1,5 @@
-// `stele cli --bigkeys` and `--memkeys`: the largest values of a keyspace, by STRLEN or by MEMORY USAGE.
+// `stele cli --bigkeys` and `--memkeys`: the largest values of a keyspace, by STRLEN or by MEMORY
+// USAGE.
 
 import type { Reply } from '../../../client/resp-client.ts';
 import { formatBytes } from '../../../base/units.ts';

@@ -1,5 +1,5 @@
-// `stele cli --latency`, `--latency-history` and `--latency-dist`: how long PING takes, sampled a hundred
-// times a second. They run until they are interrupted.
+// `stele cli --latency`, `--latency-history` and `--latency-dist`: how long PING takes, sampled a
+// hundred times a second. They run until they are interrupted.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonicNowMs } from '../../../base/clock.ts';
@@ -13,7 +13,9 @@ const SUMMARY_MS = 1000;
 const BOUNDS_MS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 500] as const;
 const HEADER_EVERY_LINES = 20;
 
-/** `live`: one line that is updated; `history`: a new line every interval; `distribution`: columns. */
+/**
+ * `live`: one line that is updated; `history`: a new line every interval; `distribution`: columns.
+ */
 type LatencyForm = 'live' | 'history' | 'distribution';
 
 export interface LatencyRun {

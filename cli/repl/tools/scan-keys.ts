@@ -18,14 +18,17 @@ export interface KeyScan {
   readonly intervalMs: number;
 }
 
-/** What answers commands: a session, or a connection. Undefined: it has no answer (CLIENT REPLY). */
+/**
+ * What answers commands: a session, or a connection. Undefined: it has no answer (CLIENT REPLY).
+ */
 export interface Asked {
   execute(args: readonly string[]): Promise<Reply | undefined>;
 }
 
 /**
- * The keys in batches, in no order. Throws SteleError; CONFLICT with the server's words if it refuses to
- * continue, as it does when the version that is being scanned has been dropped; IO if it is no Redis.
+ * The keys in batches, in no order. Throws SteleError; CONFLICT with the server's words if it
+ * refuses to continue, as it does when the version that is being scanned has been dropped; IO if it
+ * is no Redis.
  */
 export async function* scanKeys(asked: Asked, scan: KeyScan): AsyncGenerator<Buffer[]> {
   const match = scan.pattern === undefined ? [] : ['MATCH', scan.pattern];

@@ -1,7 +1,7 @@
 // `stele token create|list|revoke`: what programs log in with.
 //
-// A token is shown once, alone on stdout, so that a script can keep it. Here --user is whose token it is: that is
-// also who asks, unless --as or STELE_USER names another one.
+// A token is shown once, alone on stdout, so that a script can keep it. Here --user is whose token
+// it is: that is also who asks, unless --as or STELE_USER names another one.
 
 import { option, settingsOf } from '../../../base/config.ts';
 import type { SettingsValues } from '../../../base/config.ts';

@@ -1,7 +1,7 @@
 // `stele user add|list|show|passwd|roles|disable|enable|remove`: who may log in, and as what.
 //
-// Passwords come from a file or from the terminal, never from the command line, which other users of the
-// machine can read.
+// Passwords come from a file or from the terminal, never from the command line, which other users
+// of the machine can read.
 
 import { option, settingsOf } from '../../../base/config.ts';
 import type { SettingsValues } from '../../../base/config.ts';

@@ -1,4 +1,5 @@
-// `stele events [KS]`: who did what to the cluster, or to one keyspace, newest first; with -f as it happens.
+// `stele events [KS]`: who did what to the cluster, or to one keyspace, newest first; with -f as it
+// happens.
 
 import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';

@@ -1,5 +1,5 @@
-// `stele explain KS KEY`: key -> slot -> shard -> owners, who has it, and who would answer now. With
-// --shard, the same for a whole shard.
+// `stele explain KS KEY`: key -> slot -> shard -> owners, who has it, and who would answer now.
+// With --shard, the same for a whole shard.
 
 import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';

@@ -1,5 +1,5 @@
-// `stele metadata copy|backup|restore`: a whole catalog from one store into another, into a file, and
-// back. It asks no master: it reads and writes the store itself.
+// `stele metadata copy|backup|restore`: a whole catalog from one store into another, into a file,
+// and back. It asks no master: it reads and writes the store itself.
 
 import { SteleError } from '../../../base/errors.ts';
 import { shorten } from '../../../base/ids.ts';

@@ -1,5 +1,5 @@
-// `stele node drain|resume|remove ID`: takes a datanode out of the cluster, or back in; `stele node restart
-// ID` and `stele node restart-all`: restart one datanode, or all in turn.
+// `stele node drain|resume|remove ID`: takes a datanode out of the cluster, or back in; `stele node
+// restart ID` and `stele node restart-all`: restart one datanode, or all in turn.
 
 import { SteleError } from '../../../base/errors.ts';
 import { nodeId, shorten } from '../../../base/ids.ts';

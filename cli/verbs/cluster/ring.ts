@@ -100,9 +100,9 @@ const RADIUS_ROWS = 9;
 const COLUMNS_PER_ROW = 2.1;
 
 /**
- * Draws the ring as a circle of characters, clockwise from the top: at each place the first owner of the
- * shard there, as one letter; then the meaning of the letters. If there are more shards than places,
- * adjacent shards share one.
+ * Draws the ring as a circle of characters, clockwise from the top: at each place the first owner
+ * of the shard there, as one letter; then the meaning of the letters. If there are more shards than
+ * places, adjacent shards share one.
  */
 export function drawRing(shards: readonly Pick<ShardSummary, 'owners'>[]): string[] {
   const nodes = spreadOf(shards).map(({ node }) => node);

@@ -1,4 +1,5 @@
-// `stele upgrade check`: whether the processes of a cluster may be replaced by this release now, one at a time.
+// `stele upgrade check`: whether the processes of a cluster may be replaced by this release now,
+// one at a time.
 
 import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';

@@ -1,8 +1,8 @@
 // `stele load`: loads files as a new version of a keyspace, previews such a load, and manages what
 // interrupted loads have left.
 //
-// Ctrl-C, SIGTERM and SIGHUP stop the load cleanly; nothing of it is visible, and the same command resumes
-// it.
+// Ctrl-C, SIGTERM and SIGHUP stop the load cleanly; nothing of it is visible, and the same command
+// resumes it.
 
 import { joinSettings, option, settingsOf } from '../../../base/config.ts';
 import type { SettingsValues } from '../../../base/config.ts';

@@ -1,4 +1,5 @@
-// `stele verify`: checks every checksum, count and digest of segment files, without a running cluster.
+// `stele verify`: checks every checksum, count and digest of segment files, without a running
+// cluster.
 
 import { existsSync } from 'node:fs';
 import { option, settingsOf } from '../../../base/config.ts';

@@ -1,5 +1,5 @@
-// `stele diff KS A B`: how many keys were added, removed and changed from one version to another, with
-// samples. The datanodes compare; only counts and samples are transferred.
+// `stele diff KS A B`: how many keys were added, removed and changed from one version to another,
+// with samples. The datanodes compare; only counts and samples are transferred.
 
 import { DIFF_SAMPLES_MAX } from '../../../base/limits.ts';
 import { option, settingsOf } from '../../../base/config.ts';

@@ -1,5 +1,5 @@
-// `stele drop KS`: deletes a keyspace, or with --version one version of it. Asks first; without a terminal,
-// --yes is required.
+// `stele drop KS`: deletes a keyspace, or with --version one version of it. Asks first; without a
+// terminal, --yes is required.
 
 import { option, settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';

@@ -1,5 +1,5 @@
-// `stele certs`: makes the certificates of a cluster: an authority, and what it signs for processes and
-// for people.
+// `stele certs`: makes the certificates of a cluster: an authority, and what it signs for processes
+// and for people.
 
 import { hostname } from 'node:os';
 import { option, settingsOf } from '../../../base/config.ts';

@@ -1,5 +1,5 @@
-// `stele __complete LINE`, for the scripts of `stele completion`: what may follow the line, one candidate a
-// line with its description after a tab. It never fails.
+// `stele __complete LINE`, for the scripts of `stele completion`: what may follow the line, one
+// candidate a line with its description after a tab. It never fails.
 
 import { settingsOf } from '../../../base/config.ts';
 import { candidatesFor } from '../../completion/candidates.ts';

@@ -1,4 +1,5 @@
-// `stele completion bash|zsh|fish`: prints what a shell needs to complete verbs, flags, values and names.
+// `stele completion bash|zsh|fish`: prints what a shell needs to complete verbs, flags, values and
+// names.
 
 import { settingsOf } from '../../../base/config.ts';
 import { SteleError } from '../../../base/errors.ts';

@@ -30,7 +30,9 @@ export const definition = defineVerb({
   },
 });
 
-/** Ends the process as an operator would: in order, completing what is in progress (run-role.ts). */
+/**
+ * Ends the process as an operator would: in order, completing what is in progress (run-role.ts).
+ */
 function endSelf(): void {
   process.kill(process.pid, 'SIGTERM');
 }

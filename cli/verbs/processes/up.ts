@@ -64,8 +64,8 @@ const ownSettings = settingsOf({
 });
 
 /**
- * Settings of the roles that `up` does not accept, because it sets them, or because they make no sense for
- * all roles.
+ * Settings of the roles that `up` does not accept, because it sets them, or because they make no
+ * sense for all roles.
  */
 const DECIDED: ReadonlySet<string> = new Set([
   ...Object.keys(ownSettings.options),

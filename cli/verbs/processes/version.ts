@@ -1,5 +1,6 @@
-// `stele version`: what this program is: its version, the commit it was built from, the Node.js that runs it,
-// and the formats that it reads and writes. With --cluster also the release of every master and datanode.
+// `stele version`: what this program is: its version, the commit it was built from, the Node.js
+// that runs it, and the formats that it reads and writes. With --cluster also the release of every
+// master and datanode.
 
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// Avro object container files (https://avro.apache.org/docs/1.12.0/specification/#object-container-files):
+// Avro object container files
+// (https://avro.apache.org/docs/1.12.0/specification/#object-container-files):
 //
 //     Obj 1 | metadata: avro.schema, avro.codec ... | sync (16 bytes)
 //     | rows | bytes | data ... | sync |  | rows | bytes | data ... | sync | ...
@@ -31,7 +32,10 @@ export interface ContainerHeader {
   readonly dataStart: number;
 }
 
-/** Throws INPUT_INVALID for a damaged header, UNSUPPORTED for an unknown codec. `name` is for messages. */
+/**
+ * Throws INPUT_INVALID for a damaged header, UNSUPPORTED for an unknown codec. `name` is for
+ * messages.
+ */
 export function readHeader(readPath: string, sizeBytes: number, name: string): ContainerHeader {
   const file = openSync(readPath, 'r');
   try {

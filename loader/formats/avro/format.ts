@@ -1,4 +1,5 @@
-// Avro object container files. This file is loaded, with its libraries, when an input is of the format.
+// Avro object container files. This file is loaded, with its libraries, when an input is of the
+// format.
 
 import type { types } from 'avsc';
 import { SteleError } from '../../../base/errors.ts';

@@ -1,4 +1,5 @@
-// Parses the rows of a piece of an Avro file: unpacks a block, and reads its records one after the other.
+// Parses the rows of a piece of an Avro file: unpacks a block, and reads its records one after the
+// other.
 
 import { crc32, inflateRawSync } from 'node:zlib';
 import { decompress as unpackZstd } from 'fzstd';
@@ -236,7 +237,10 @@ function appendMember(
   value.json(reader, out);
 }
 
-/** The rows with these numbers, rising, as JSON objects of the columns that are read, with line ends. */
+/**
+ * The rows with these numbers, rising, as JSON objects of the columns that are read, with line
+ * ends.
+ */
 export function rowsAsJson(
   { keyColumn, valueColumn }: Dialect,
   bytes: Buffer,

@@ -1,5 +1,5 @@
-// The schema of an Avro file. avsc reads it, and knows names and namespaces; the attributes of logical
-// types, which it drops, are kept beside its types.
+// The schema of an Avro file. avsc reads it, and knows names and namespaces; the attributes of
+// logical types, which it drops, are kept beside its types.
 
 import avsc from 'avsc';
 import type { Type, types } from 'avsc';

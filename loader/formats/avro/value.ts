@@ -1,5 +1,5 @@
-// How the values of an Avro schema become text (docs/loading.md has the table for people). A schema is
-// compiled into functions that read a value and append it, so that no object is made of it.
+// How the values of an Avro schema become text (docs/loading.md has the table for people). A schema
+// is compiled into functions that read a value and append it, so that no object is made of it.
 
 import { isUtf8 } from 'node:buffer';
 import type { Type, types } from 'avsc';

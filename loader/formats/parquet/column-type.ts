@@ -1,6 +1,6 @@
-// How the values of a column become text (docs/loading.md has the table for people). Values are physical
-// ones, as they are in the file: hyparquet's own conversions make floats of decimals and cut timestamps to
-// milliseconds.
+// How the values of a column become text (docs/loading.md has the table for people). Values are
+// physical ones, as they are in the file: hyparquet's own conversions make floats of decimals and
+// cut timestamps to milliseconds.
 
 import type { SchemaElement } from 'hyparquet';
 import {

@@ -1,4 +1,5 @@
-// Cuts a Parquet file into pieces: whole row groups, several small ones together, or rows of a large one.
+// Cuts a Parquet file into pieces: whole row groups, several small ones together, or rows of a
+// large one.
 //
 //     row group   key    | dictionary | page 0 | page 1 | page 2 | page 3 |
 //                 value  | dictionary | page 0   | page 1   | page 2      |
@@ -6,8 +7,8 @@
 //     piece 0     key    | dictionary | page 0 | page 1 |     value | dictionary | page 0   | page 1   |
 //     piece 1     key    | dictionary | page 2 | page 3 |     value | dictionary | page 1   | page 2      |
 //
-// Offsets of pieces are in the bytes of the columns that are read, as if there were no others. A row group
-// with nested columns stays whole: their pages do not say how many rows they have.
+// Offsets of pieces are in the bytes of the columns that are read, as if there were no others. A
+// row group with nested columns stays whole: their pages do not say how many rows they have.
 
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { ColumnMetaData, FileMetaData, RowGroup } from 'hyparquet';

@@ -21,7 +21,9 @@ export interface Footer {
   readonly crc: number;
 }
 
-/** Throws INPUT_INVALID for a file that is cut short or damaged, UNSUPPORTED for an encrypted one. */
+/**
+ * Throws INPUT_INVALID for a file that is cut short or damaged, UNSUPPORTED for an encrypted one.
+ */
 export function readFooter(readPath: string, path: string, sizeBytes: number): Footer {
   const name = nameOf({ path });
   const file = openSync(readPath, 'r');
@@ -47,7 +49,9 @@ export function readFooter(readPath: string, path: string, sizeBytes: number): F
   }
 }
 
-/** Where the footer is, by the last bytes of the file; all that there can be if they are damaged. */
+/**
+ * Where the footer is, by the last bytes of the file; all that there can be if they are damaged.
+ */
 export function footerRange(readPath: string, sizeBytes: number): [start: number, end: number] {
   const file = openSync(readPath, 'r');
   try {

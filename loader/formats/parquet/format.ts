@@ -1,5 +1,6 @@
-// Parquet: row groups of columns (https://parquet.apache.org/docs/file-format/). Only the columns of key and
-// value are read. This file is loaded, with its libraries, when an input is of the format.
+// Parquet: row groups of columns (https://parquet.apache.org/docs/file-format/). Only the columns
+// of key and value are read. This file is loaded, with its libraries, when an input is of the
+// format.
 
 import type { FileMetaData, SchemaTree } from 'hyparquet';
 import { parquetSchema } from 'hyparquet';

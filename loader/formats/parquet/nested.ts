@@ -1,6 +1,6 @@
-// A column of lists, maps or structs, as JSON. All of it that a row group has is assembled at once, as a
-// value may go from one page into the next. hyparquet assembles the levels; the values that it puts
-// together are JSON already, so nothing of them is lost.
+// A column of lists, maps or structs, as JSON. All of it that a row group has is assembled at once,
+// as a value may go from one page into the next. hyparquet assembles the levels; the values that it
+// puts together are JSON already, so nothing of them is lost.
 
 import type { DecodedArray, SchemaTree } from 'hyparquet';
 import { assembleLists, assembleNested } from 'hyparquet/src/assemble.js';
@@ -15,8 +15,8 @@ import type { Leaf, LeafChunk } from './pages.ts';
 /** Memory of a value in objects, for each byte of its pages. */
 const OBJECTS_FACTOR = 8;
 /**
- * Stands before a map's key while it is the name of a JavaScript property, as names like 1 and __proto__
- * are not ordinary ones.
+ * Stands before a map's key while it is the name of a JavaScript property, as names like 1 and
+ * __proto__ are not ordinary ones.
  */
 const KEY_MARK = '\0';
 

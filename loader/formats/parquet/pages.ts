@@ -51,7 +51,9 @@ export interface Leaf {
   readonly isUnsigned: boolean;
 }
 
-/** `schemaPath` begins with the root. Annotations are left out: values stay as they are in the file. */
+/**
+ * `schemaPath` begins with the root. Annotations are left out: values stay as they are in the file.
+ */
 export function newLeaf(schemaPath: SchemaTree[], codec: CompressionCodec): Leaf {
   const { element } = schemaPath.at(-1) as SchemaTree;
   const repetition = schemaPath.slice(1).map((node) => node.element.repetition_type);

@@ -7,8 +7,8 @@ import { forEachRun } from './rows.ts';
 import type { Source, TakeRows } from './rows.ts';
 
 /**
- * The rows of a piece with the given numbers, rising, as JSON objects of the columns that are read, each
- * with a line end. Text that is not UTF-8 is repaired.
+ * The rows of a piece with the given numbers, rising, as JSON objects of the columns that are read,
+ * each with a line end. Text that is not UTF-8 is repaired.
  */
 export function rowsAsJson(
   dialect: Dialect,

@@ -1,10 +1,11 @@
-// Parses the rows of a piece of a Parquet file: the columns of key and value side by side, a page of each
-// at a time.
+// Parses the rows of a piece of a Parquet file: the columns of key and value side by side, a page
+// of each at a time.
 //
 //     layout   columns: which are read, with their schema
 //              spans: rows of a row group, and where its pages are in the bytes of the piece
 //
-// Hot loops: plain functions over numbers and bytes; nothing is allocated for a row of flat columns.
+// Hot loops: plain functions over numbers and bytes; nothing is allocated for a row of flat
+// columns.
 
 import { isUtf8 } from 'node:buffer';
 import type { SchemaTree } from 'hyparquet';
@@ -70,7 +71,10 @@ export interface Source {
   readonly folder?: ParseContext['folderCells'][number];
 }
 
-/** Called with the sources of a span, standing at row `row` of its group, and the number of rows to take. */
+/**
+ * Called with the sources of a span, standing at row `row` of its group, and the number of rows to
+ * take.
+ */
 export type TakeRows = (sources: readonly Source[], row: number, count: number) => void;
 
 export function layoutOf({ rows }: Piece): ParquetLayout {

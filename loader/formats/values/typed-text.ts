@@ -1,5 +1,5 @@
-// Typed values of Parquet and Avro as text, exactly: every digit that the file has, and none that it has
-// not.
+// Typed values of Parquet and Avro as text, exactly: every digit that the file has, and none that
+// it has not.
 //
 //     decimal      -12.50             as many digits after the point as its scale
 //     date         2026-11-01         before year 0 and after 9999 with a sign: +12026-01-01, -000044-03-15
@@ -133,7 +133,10 @@ export function uuidText(bytes: Uint8Array): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** A duration of ISO 8601 of three numbers of 32 bits, the lowest byte first: months, days, milliseconds. */
+/**
+ * A duration of ISO 8601 of three numbers of 32 bits, the lowest byte first: months, days,
+ * milliseconds.
+ */
 export function durationText(bytes: Uint8Array): string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const millis = view.getUint32(8, true);

@@ -1,5 +1,6 @@
-// Keeps the deep store complete: every kept version is written there in the background, then a snapshot
-// that lists all of them (docs/archive-format.md), so that the store alone brings everything back.
+// Keeps the deep store complete: every kept version is written there in the background, then a
+// snapshot that lists all of them (docs/archive-format.md), so that the store alone brings
+// everything back.
 //
 //   a version is committed, or its deltas were merged
 //     -> datanodes write its segments     (segment-upload.ts)
@@ -9,8 +10,8 @@
 //
 // One version at a time, current ones first. One that fails is tried again later, after the others.
 //
-// Invariants: the catalog notes a version only if all of it is in the store; a snapshot names only such
-// versions; a store that belongs to another cluster is not written to.
+// Invariants: the catalog notes a version only if all of it is in the store; a snapshot names only
+// such versions; a store that belongs to another cluster is not written to.
 
 import type { KeyspaceUid } from '../../../base/ids.ts';
 import { sleep, wallClockIso } from '../../../base/clock.ts';
@@ -184,7 +185,9 @@ export class Archiving {
     }
   }
 
-  /** Kept versions that are not in the store as they are now: current ones first, newer ones first. */
+  /**
+   * Kept versions that are not in the store as they are now: current ones first, newer ones first.
+   */
   #waiting(state: CatalogState): Target[] {
     const isCurrent = ({ number, uid }: VersionRecord): number =>
       Number(state.keyspace.get(uid)?.desired.currentVersion === number);
@@ -200,8 +203,8 @@ export class Archiving {
   }
 
   /**
-   * Removes what nothing needs any more, or only counts it. Waits until the version in progress is archived.
-   * Throws as `cleanStore`.
+   * Removes what nothing needs any more, or only counts it. Waits until the version in progress is
+   * archived. Throws as `cleanStore`.
    */
   clean(isDry: boolean): Promise<Cleaned> {
     return this.#withoutUploads(() => this.#clean(isDry));
@@ -226,8 +229,8 @@ export class Archiving {
   }
 
   /**
-   * Has segments written that no version names yet. Throws as `uploadSegments`, and the errors of the store.
-   * `onDone` is called now and then while it goes on.
+   * Has segments written that no version names yet. Throws as `uploadSegments`, and the errors of
+   * the store. `onDone` is called now and then while it goes on.
    */
   async upload(
     uid: KeyspaceUid,
@@ -313,7 +316,9 @@ export class Archiving {
     log.info(about, 'a version is in the deep store');
   }
 
-  /** Writes a snapshot if what it lists has changed, once everything is archived or after a while. */
+  /**
+   * Writes a snapshot if what it lists has changed, once everything is archived or after a while.
+   */
   async #snapshotIfChanged(archive: Archive): Promise<void> {
     const { control } = this.#parts;
     const { state } = control.catalog;

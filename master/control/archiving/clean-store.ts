@@ -4,11 +4,12 @@
 //             one, and those younger than the grace time
 //   swept     the rest, if the store has had it for longer than the grace time
 //
-// Safe beside another master: a master that relies on an object that is there has it written again once it
-// is older than half the grace time (datanode/transfer/archiver.ts). So what a newer leader needs, and
-// the catalog of this one does not show, is too young to be swept. What remains is a deletion that was decided
-// before the object was written again, and is carried out after it: so nothing is archived while this master
-// deletes, nor in the first `deletionMsMax` of a master, after which no deletion of an earlier one goes on.
+// Safe beside another master: a master that relies on an object that is there has it written again
+// once it is older than half the grace time (datanode/transfer/archiver.ts). So what a newer leader
+// needs, and the catalog of this one does not show, is too young to be swept. What remains is a
+// deletion that was decided before the object was written again, and is carried out after it: so
+// nothing is archived while this master deletes, nor in the first `deletionMsMax` of a master,
+// after which no deletion of an earlier one goes on.
 
 import type { Archive } from '../../../archive/archive.ts';
 import { MANIFESTS, SEGMENTS, SNAPSHOTS, segmentObject } from '../../../archive/layout.ts';
@@ -27,7 +28,10 @@ export interface CleaningOptions {
   readonly graceMs: number;
   /** A deletion that takes longer is given up; the next cleaning finds what is left. */
   readonly deletionMsMax: number;
-  /** The objects that the catalog needs now of these keyspaces (`neededByCatalog`); asked before each deletion. */
+  /**
+   * The objects that the catalog needs now of these keyspaces (`neededByCatalog`); asked before
+   * each deletion.
+   */
   readonly needed: (uids: ReadonlySet<string>) => ReadonlySet<string>;
   /** Throws if this master may not delete any more. */
   readonly requireLead: () => void;
@@ -44,7 +48,10 @@ export interface Cleaned {
   keptBytes: number;
 }
 
-/** Throws the errors of the store and of `requireLead`, CORRUPT for a damaged snapshot: nothing is removed then. */
+/**
+ * Throws the errors of the store and of `requireLead`, CORRUPT for a damaged snapshot: nothing is
+ * removed then.
+ */
 export async function cleanStore(archive: Archive, options: CleaningOptions): Promise<Cleaned> {
   const { env, graceMs, isDry, needed, requireLead } = options;
   const bornBeforeMs = (await storeNowMs(archive, env.randomId())) - graceMs;

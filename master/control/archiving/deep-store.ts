@@ -21,7 +21,10 @@ export interface DeepStore {
   readonly bytesPerSecondMax: number;
   /** How long the store keeps what nothing needs any more. */
   readonly graceMs: number;
-  /** The deadline of a deletion; a master archives nothing for so long after its start (clean-store.ts). */
+  /**
+   * The deadline of a deletion; a master archives nothing for so long after its start
+   * (clean-store.ts).
+   */
   readonly deletionMsMax: number;
 }
 

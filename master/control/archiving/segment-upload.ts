@@ -1,6 +1,7 @@
-// Has segments written into the deep store by datanodes that hold them: gives orders and asks until all are
-// done. One that fails on a node is ordered from another holder; it fails for good when all have failed. One
-// that all datanodes have lost may be in the store already: then repair can take it from there.
+// Has segments written into the deep store by datanodes that hold them: gives orders and asks until
+// all are done. One that fails on a node is ordered from another holder; it fails for good when all
+// have failed. One that all datanodes have lost may be in the store already: then repair can take
+// it from there.
 
 import { sleep } from '../../../base/clock.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';

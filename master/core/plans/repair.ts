@@ -1,13 +1,15 @@
 // Desired replicas minus reported holdings = copy orders. Pure.
 //
-// For every kept version, owners that lack a segment copy it from nodes that hold it, or from the deep
-// store if none does and the version is there. Segments with the fewest replicas come first, then current
-// versions, so that what is nearest to loss is saved first. Copies in progress are in `InFlight`. An order that failed or timed out is retried after a
-// growing delay, with the sources in another order.
+// For every kept version, owners that lack a segment copy it from nodes that hold it, or from the
+// deep store if none does and the version is there. Segments with the fewest replicas come first,
+// then current versions, so that what is nearest to loss is saved first. Copies in progress are in
+// `InFlight`. An order that failed or timed out is retried after a growing delay, with the sources
+// in another order.
 //
-// Invariants: sources are verified holders only, and a deep store that has the whole version; a node gets no orders unless its holdings are
-// known up to its last heartbeat; a node has at most `copiesPerNodeMax` orders queued unless they
-// are small (many small segments must not take a heartbeat each).
+// Invariants: sources are verified holders only, and a deep store that has the whole version; a
+// node gets no orders unless its holdings are known up to its last heartbeat; a node has at most
+// `copiesPerNodeMax` orders queued unless they are small (many small segments must not take a
+// heartbeat each).
 
 import { segmentKey } from '../../../base/segment-name.ts';
 import type { SegmentId } from '../../../base/segment-name.ts';

@@ -154,7 +154,9 @@ export function contentOf(manifest: ManifestRecord | undefined, shardCount: numb
   return content;
 }
 
-/** A large catalog has millions of chains, most of one segment: none has room for more than it has. */
+/**
+ * A large catalog has millions of chains, most of one segment: none has room for more than it has.
+ */
 function byShard(
   manifest: ManifestRecord | undefined,
   shardCount: number,

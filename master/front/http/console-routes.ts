@@ -1,8 +1,9 @@
-// The console: a page at `/` and its files below /console/, which the build has put into dist/console.
+// The console: a page at `/` and its files below /console/, which the build has put into
+// dist/console.
 //
-// The files are open to everybody, because they hold no data: what the page shows comes from the other
-// routes, with the rights of the user. They are read at the first request and then kept.
-// The names of files contain a hash of their content, so that browsers keep them for good; the page
+// The files are open to everybody, because they hold no data: what the page shows comes from the
+// other routes, with the rights of the user. They are read at the first request and then kept. The
+// names of files contain a hash of their content, so that browsers keep them for good; the page
 // itself is asked for again each time.
 
 import { createHash } from 'node:crypto';

@@ -1,4 +1,5 @@
-// GET /v1/events: who did what, as a listing or as a stream; GET /v1/counters: the reads of all processes.
+// GET /v1/events: who did what, as a listing or as a stream; GET /v1/counters: the reads of all
+// processes.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { visibleCounters } from '../../../access/visible.ts';

@@ -14,8 +14,9 @@
 //
 //   : waiting                     at least every 15 s
 //
-// `Last-Event-ID` (or ?after=) resumes after that number. Each stream asks for the next page of events only
-// when its client has taken the one before, so nothing is queued. While nobody leads, streams stay open.
+// `Last-Event-ID` (or ?after=) resumes after that number. Each stream asks for the next page of
+// events only when its client has taken the one before, so nothing is queued. While nobody leads,
+// streams stay open.
 
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -55,8 +56,8 @@ export class EventStreams {
   }
 
   /**
-   * Answers the request with a stream, which ends with its client, its user's right to it, or `close`. Throws
-   * INVALID_ARGUMENT, KEYSPACE_NOT_FOUND and OVERLOADED before anything is sent.
+   * Answers the request with a stream, which ends with its client, its user's right to it, or
+   * `close`. Throws INVALID_ARGUMENT, KEYSPACE_NOT_FOUND and OVERLOADED before anything is sent.
    */
   async serve(request: EventsRequest, reply: FastifyReply): Promise<void> {
     const { after = '', keyspace = '' } = request.query;
@@ -79,7 +80,8 @@ export class EventStreams {
         'content-type': 'text/event-stream',
         'cache-control': 'no-store',
         'x-accel-buffering': 'no',
-        // Otherwise a server that closes would wait for the connection of a stream that it has ended.
+        // Otherwise a server that closes would wait for the connection of a stream that it has
+        // ended.
         connection: 'close',
       });
       await this.#run(raw, { after: resumed ?? newest, keyspace }, isLet, gone.signal);

@@ -1,4 +1,5 @@
-// GET /v1/keyspaces/{ks}/hot-keys: the keys that are read most, and the largest values, by a sample.
+// GET /v1/keyspaces/{ks}/hot-keys: the keys that are read most, and the largest values, by a
+// sample.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';

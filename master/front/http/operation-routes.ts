@@ -1,6 +1,6 @@
 // Operations over HTTP: the cluster's health, placement and membership, together with the routes of
-// keyspaces (keyspace-routes.ts), of loads (load-routes.ts) and of events (event-routes.ts). Each route is one call of
-// ClusterOperations.
+// keyspaces (keyspace-routes.ts), of loads (load-routes.ts) and of events (event-routes.ts). Each
+// route is one call of ClusterOperations.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { visibleHealth } from '../../../access/visible.ts';

@@ -1,5 +1,6 @@
-// Headers of answers that a browser shows as a page: it may load and ask only what is on this port, no other
-// page may hold it in a frame or keep a handle on its window, and nothing tells others where it was.
+// Headers of answers that a browser shows as a page: it may load and ask only what is on this port,
+// no other page may hold it in a frame or keep a handle on its window, and nothing tells others
+// where it was.
 
 import type { ServerResponse } from 'node:http';
 

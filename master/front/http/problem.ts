@@ -61,9 +61,10 @@ const STATUS_LINES: Readonly<Record<string, [number, string, string]>> = {
 };
 
 /**
- * Answers input that is not an HTTP request, and closes the connection. What still arrives is read and discarded
- * until the client has closed its side, at most for `LINGER_MS_MAX`: closing a socket with unread input resets the
- * connection, and the client would lose the answer. Called again for each piece of such input.
+ * Answers input that is not an HTTP request, and closes the connection. What still arrives is read
+ * and discarded until the client has closed its side, at most for `LINGER_MS_MAX`: closing a socket
+ * with unread input resets the connection, and the client would lose the answer. Called again for
+ * each piece of such input.
  */
 export function writeConnectionProblem(
   thrown: Error & { code?: string },

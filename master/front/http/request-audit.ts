@@ -1,5 +1,5 @@
-// The audit log of the HTTP port: one line for each change and each refused request, when its answer is
-// sent. Values are sent past fastify, and cost nothing here.
+// The audit log of the HTTP port: one line for each change and each refused request, when its
+// answer is sent. Values are sent past fastify, and cost nothing here.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isRefusal } from '../../../access/audit/audit.ts';

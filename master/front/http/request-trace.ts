@@ -1,4 +1,5 @@
-// Spans of HTTP requests (docs/tracing.md): of the reads, and of everything else that comes with a context.
+// Spans of HTTP requests (docs/tracing.md): of the reads, and of everything else that comes with a
+// context.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { beginSpan } from '../../../base/process/tracing.ts';

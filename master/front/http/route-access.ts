@@ -15,11 +15,11 @@ import { queryBytes } from './raw-url.ts';
 import { METHODS_ONLY } from './route-methods.ts';
 
 /**
- * `open`: nothing; `user`: any user, whose answer has only what it may read; `user for details`: nothing,
- * and any user if it is asked about keyspaces; `metrics`: the right `operate`, or what opens them
- * (metrics-door.ts); otherwise a right: on the keyspace in the path or the query, on that of the load in
- * the path, or on everything. `members`: on the keyspace in the path, a right for each member that the body
- * may have.
+ * `open`: nothing; `user`: any user, whose answer has only what it may read; `user for details`:
+ * nothing, and any user if it is asked about keyspaces; `metrics`: the right `operate`, or what
+ * opens them (metrics-door.ts); otherwise a right: on the keyspace in the path or the query, on
+ * that of the load in the path, or on everything. `members`: on the keyspace in the path, a right
+ * for each member that the body may have.
  */
 type RouteAccess =
   | 'open'
@@ -85,7 +85,10 @@ export function subjectOf(request: FastifyRequest): Subject | undefined {
   return subjects.get(request);
 }
 
-/** Checks the callers of all routes that are added from now on. `keyspaceOfLoad` may throw LOAD_NOT_FOUND. */
+/**
+ * Checks the callers of all routes that are added from now on. `keyspaceOfLoad` may throw
+ * LOAD_NOT_FOUND.
+ */
 export function guardRoutes(
   app: FastifyInstance,
   access: Access,

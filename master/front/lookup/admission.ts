@@ -1,10 +1,10 @@
 // Decides which values are worth a place in the cache: those that were requested before, recently.
 //
-// Most keys of a large keyspace are read rarely. Caching such a key costs more than the cache will ever
-// save by it, and evicts one that is read often; a client that reads everything once would empty the
-// cache of everything useful. So a key must be missed twice. The first miss sets one bit (a Bloom filter
-// with one hash, the doorkeeper of TinyLFU). When the filter has as many keys as it can distinguish
-// well, all bits are cleared.
+// Most keys of a large keyspace are read rarely. Caching such a key costs more than the cache will
+// ever save by it, and evicts one that is read often; a client that reads everything once would
+// empty the cache of everything useful. So a key must be missed twice. The first miss sets one bit
+// (a Bloom filter with one hash, the doorkeeper of TinyLFU). When the filter has as many keys as it
+// can distinguish well, all bits are cleared.
 
 const BITS_PER_KEY = 8;
 const KEYS_MIN = 4096;

@@ -1,5 +1,6 @@
-// The lookups of HTTP and gRPC as spans. The lookup protocol has no room for a context, so the span of a lookup,
-// with the datanode that answered, is the last one of a read. Without tracing these are the calls of the core.
+// The lookups of HTTP and gRPC as spans. The lookup protocol has no room for a context, so the span
+// of a lookup, with the datanode that answered, is the last one of a read. Without tracing these
+// are the calls of the core.
 
 import { beginSpan, inSpan, isTracing } from '../../../base/process/tracing.ts';
 import type { TraceSpan } from '../../../base/process/tracing.ts';

@@ -1,4 +1,5 @@
-// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH | HOTKEYS [count]: the operations as RESP maps and arrays.
+// STELE KEYSPACES | VERSION | EXPLAIN key | NODES | HEALTH | HOTKEYS [count]: the operations as
+// RESP maps and arrays.
 
 import { visibleHealth, visibleKeyspaces } from '../../../access/visible.ts';
 import { STELE_VERSION } from '../../../base/process/build-version.ts';

@@ -1,5 +1,6 @@
 // A backup of a catalog in one file, in the format of catalog-backup.json (../backup.ts): each line
-// has its checksum, and the last one the number of entries, so a damaged or truncated file is noticed.
+// has its checksum, and the last one the number of entries, so a damaged or truncated file is
+// noticed.
 
 import { existsSync } from 'node:fs';
 import { writeFileDurable } from '../../../base/disk/durable-file.ts';

@@ -4,8 +4,8 @@ import type { CatalogContent } from './content.ts';
 
 export interface Place {
   /**
-   * The catalog, which stays as it is. Throws NOT_FOUND if there is none, LOCKED if a master has the
-   * folder in use, CORRUPT and UNAVAILABLE.
+   * The catalog, which stays as it is. Throws NOT_FOUND if there is none, LOCKED if a master has
+   * the folder in use, CORRUPT and UNAVAILABLE.
    */
   read(): Promise<CatalogContent>;
   /** The master that leads there, as far as that can be seen. */

@@ -1,12 +1,13 @@
 // What the metadata adapter and the election ask of etcd: a small part of its API, which
-// distinguishes outcomes. Implemented by EtcdClient (etcd-client.ts) and, for tests, by an etcd in memory.
+// distinguishes outcomes. Implemented by EtcdClient (etcd-client.ts) and, for tests, by an etcd in
+// memory.
 //
 // Outcomes of a call: it resolves; it throws UNAVAILABLE, and certainly nothing was changed; it
 // throws OUTCOME_UNKNOWN, and the transaction may have been made, or may be made yet; it throws
 // another code, which repeating it would not change (CORRUPT: compacted, INVALID_ARGUMENT,
 // PERMISSION_DENIED, DISK_FULL: etcd's space quota, CONFLICT: another cluster, CANCELLED: closed).
-// The `cause` of OUTCOME_UNKNOWN is the error with its reason. It is DISK_FULL for a transaction that
-// etcd refuses for its quota, because etcd may have made the first one of them nevertheless.
+// The `cause` of OUTCOME_UNKNOWN is the error with its reason. It is DISK_FULL for a transaction
+// that etcd refuses for its quota, because etcd may have made the first one of them nevertheless.
 
 /** A key with its value. Revisions count for the whole store. */
 export interface EtcdEntry {
@@ -21,7 +22,9 @@ export interface EtcdEntry {
   readonly lease: number;
 }
 
-/** A condition: the revision at which the key was created, or last changed; 0: it does not exist. */
+/**
+ * A condition: the revision at which the key was created, or last changed; 0: it does not exist.
+ */
 export interface EtcdCompare {
   readonly key: string;
   readonly target: 'create' | 'mod';
@@ -83,17 +86,17 @@ export interface EtcdWatchHandlers {
 
 export interface EtcdApi {
   /**
-   * Entries from `key` up to `end` (exclusive; absent: the one key), of one revision: the current one,
-   * unless `revision` asks for an older one. `limit`: how many at most.
+   * Entries from `key` up to `end` (exclusive; absent: the one key), of one revision: the current
+   * one, unless `revision` asks for an older one. `limit`: how many at most.
    */
   range(key: string, end?: string, options?: EtcdRangeOptions): Promise<EtcdRange>;
   transaction(transaction: EtcdTransaction): Promise<EtcdAnswer>;
   /** Grants a lease; `ttlSeconds` of the answer is what the server granted. */
   grantLease(ttlSeconds: number): Promise<{ readonly id: number; readonly ttlSeconds: number }>;
   /**
-   * Renews a lease once; resolves to the seconds granted, 0 if the lease is gone. They count from some
-   * moment after the call, so the caller must count them from before it. `deadlineMs`: instead of the client's own, for
-   * all attempts together.
+   * Renews a lease once; resolves to the seconds granted, 0 if the lease is gone. They count from
+   * some moment after the call, so the caller must count them from before it. `deadlineMs`: instead
+   * of the client's own, for all attempts together.
    */
   keepAlive(id: number, deadlineMs?: number): Promise<number>;
   /** Gives up a lease; its keys are deleted. Resolves as well if the lease is gone. */

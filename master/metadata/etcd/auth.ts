@@ -1,5 +1,5 @@
-// The token of a user of etcd: asked for when it is needed, shared by all calls, and asked for again
-// when etcd says that it is no longer valid.
+// The token of a user of etcd: asked for when it is needed, shared by all calls, and asked for
+// again when etcd says that it is no longer valid.
 //
 // Invariants: at most one authentication is in flight; after a refused password, none begins for a
 // time that doubles with each refusal, and calls fail at once with the same error.

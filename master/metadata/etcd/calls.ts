@@ -6,10 +6,10 @@
 //   write     not-made                                 UNAVAILABLE; OUTCOME_UNKNOWN at once after an
 //                                                      unknown
 //
-// The outcomes are those of outcomes.ts. An attempt of a read or a repeat gets ATTEMPT_MS, so that an
-// endpoint that hangs costs little; the attempts become longer, for a cluster that is slow as a whole.
-// An attempt of a write gets all the time that is left: giving up early would only lose its outcome. For
-// the same reason no attempt of a change is begun shortly before the deadline.
+// The outcomes are those of outcomes.ts. An attempt of a read or a repeat gets ATTEMPT_MS, so that
+// an endpoint that hangs costs little; the attempts become longer, for a cluster that is slow as a
+// whole. An attempt of a write gets all the time that is left: giving up early would only lose its
+// outcome. For the same reason no attempt of a change is begun shortly before the deadline.
 //
 // All calls ask for a member that has a leader (`hasleader`), so a member cut off from its cluster
 // refuses them before it proposes anything, and they go to another.

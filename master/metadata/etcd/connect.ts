@@ -16,7 +16,9 @@ export interface EtcdSettings {
   readonly etcdPasswordFile: string;
 }
 
-/** Throws INVALID_ARGUMENT for settings that do not go together, and for files that cannot be read. */
+/**
+ * Throws INVALID_ARGUMENT for settings that do not go together, and for files that cannot be read.
+ */
 export function connectEtcd(settings: EtcdSettings, log: Logger): EtcdClient {
   const { etcdCa, etcdCert, etcdEndpoints, etcdKey, etcdPasswordFile, etcdPrefix, etcdUser } =
     settings;

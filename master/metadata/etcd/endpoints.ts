@@ -86,8 +86,8 @@ export class Endpoint {
   }
 
   /**
-   * The connection, once it is established or an attempt has failed (a call then fails at once, with
-   * the reason). Throws a Failure `not-made` after `withinMs`.
+   * The connection, once it is established or an attempt has failed (a call then fails at once,
+   * with the reason). Throws a Failure `not-made` after `withinMs`.
    */
   async connect(withinMs: number): Promise<Connection> {
     const connection = this.#connection();
@@ -168,8 +168,8 @@ export class Connection {
   }
 
   /**
-   * Opens a stream; the caller must call `release` with it when it has ended. Throws a Failure if the
-   * connection was closed.
+   * Opens a stream; the caller must call `release` with it when it has ended. Throws a Failure if
+   * the connection was closed.
    */
   stream<Request, Response>(
     { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,

@@ -1,5 +1,5 @@
-// A client of etcd's gRPC API (3.4 and later): keys, transactions, leases, watches. It knows nothing
-// of what is stored.
+// A client of etcd's gRPC API (3.4 and later): keys, transactions, leases, watches. It knows
+// nothing of what is stored.
 //
 // Rules of outcomes (calls.ts, outcomes.ts):
 //
@@ -34,7 +34,10 @@ import type { EtcdOptions } from './calls.ts';
 import { answerOf, entryOf, isReadOnly, rangeRequest, txnRequest } from './messages.ts';
 import { Watch } from './watch.ts';
 
-/** Entries of the first page, whose values may be 1.5 MiB each; its size says how many the next may have. */
+/**
+ * Entries of the first page, whose values may be 1.5 MiB each; its size says how many the next may
+ * have.
+ */
 const PAGE_ENTRIES_FIRST = 32;
 const PAGE_ENTRIES_MAX = 10_000;
 const PAGE_BYTES = 4 * 1024 * 1024;
@@ -128,7 +131,10 @@ export class EtcdClient implements EtcdApi {
     }
   }
 
-  /** What the endpoint at `address` reports of itself and its cluster; without it, the preferred one. */
+  /**
+   * What the endpoint at `address` reports of itself and its cluster; without it, the preferred
+   * one.
+   */
   async status(address?: string): Promise<EtcdStatus> {
     const only = address === undefined ? {} : { only: this.#calls.endpoints.at(address) };
     const answer = this.#calls.call(MaintenanceService.status, {}, 'read', only);

@@ -16,11 +16,12 @@
 //                                  made. Until etcd answers, the caller's promise stays pending.
 //
 // Large values are cut into pieces, which are written before the entry that names them. A
-// transaction of more steps than one of etcd may have is written to the journal: it is committed with
-// that one put, and applied in steps afterwards, by this master or the next one.
+// transaction of more steps than one of etcd may have is written to the journal: it is committed
+// with that one put, and applied in steps afterwards, by this master or the next one.
 //
-// Who restores etcd deletes the marker: then the next leader knows that the catalog may lack the last
-// changes, and keeps saying so in the marker until its first transaction, which skips numbers, is made.
+// Who restores etcd deletes the marker: then the next leader knows that the catalog may lack the
+// last changes, and keeps saying so in the marker until its first transaction, which skips numbers,
+// is made.
 //
 // Invariants: one transaction at a time; a piece is there before an entry names it, and is removed
 // only after none does; nothing is written without the fence.
@@ -80,8 +81,8 @@ export class EtcdMetadata implements Metadata {
 
   /**
    * Takes the store over for the leader that `fence` names: completes what its predecessor has
-   * committed, reads everything, and removes pieces that nothing names. Throws UNAVAILABLE, CORRUPT,
-   * and CONFLICT if the fence does not hold.
+   * committed, reads everything, and removes pieces that nothing names. Throws UNAVAILABLE,
+   * CORRUPT, and CONFLICT if the fence does not hold.
    */
   static async open(options: EtcdMetadataOptions): Promise<EtcdMetadata> {
     const metadata = new EtcdMetadata(options);
@@ -316,8 +317,9 @@ export class EtcdMetadata implements Metadata {
   }
 
   /**
-   * Removes those of the pieces that nothing names now: transactions made since may name some again.
-   * With the marker, as a removal that arrived late would remove a piece that is named again.
+   * Removes those of the pieces that nothing names now: transactions made since may name some
+   * again. With the marker, as a removal that arrived late would remove a piece that is named
+   * again.
    */
   async #removePieces(hashes: readonly string[]): Promise<void> {
     const { layout } = this.#options;

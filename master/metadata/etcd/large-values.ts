@@ -1,6 +1,7 @@
-// The large values of the catalog, read from their pieces and parsed, by their text as it is stored. That
-// text names the pieces by the hashes of their content, so what is here is right for it whatever has
-// happened to etcd since: a follower reads ahead (standby.ts), and a leader reads the rest.
+// The large values of the catalog, read from their pieces and parsed, by their text as it is
+// stored. That text names the pieces by the hashes of their content, so what is here is right for
+// it whatever has happened to etcd since: a follower reads ahead (standby.ts), and a leader reads
+// the rest.
 //
 // Invariant: a value is here only if every piece had the content that its name says.
 

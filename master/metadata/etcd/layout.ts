@@ -7,9 +7,9 @@
 //   catalog/<key>      an entry of the catalog
 //   piece/<hash>       a piece of a large value, by the SHA-256 of its content; immutable
 //
-// The value of an entry and of the journal is `=` and its text or, above a limit, `#` and the hashes
-// of the pieces of its text, which is compressed (raw deflate). etcd refuses requests of more than
-// 1.5 MiB and 128 operations.
+// The value of an entry and of the journal is `=` and its text or, above a limit, `#` and the
+// hashes of the pieces of its text, which is compressed (raw deflate). etcd refuses requests of
+// more than 1.5 MiB and 128 operations.
 
 import { createHash } from 'node:crypto';
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';

@@ -1,5 +1,5 @@
-// An etcd in memory with the contract of EtcdApi: revisions, transactions, leases and watches, on any
-// clock, with faults between each client and the store. For several masters in one process
+// An etcd in memory with the contract of EtcdApi: revisions, transactions, leases and watches, on
+// any clock, with faults between each client and the store. For several masters in one process
 // (embedded/start-cluster.ts) and for tests.
 
 import { SteleError } from '../../../base/errors.ts';
@@ -52,7 +52,9 @@ export interface MemoryEtcdOptions {
   readonly granted?: (ttlSeconds: number) => number;
   /** Called with each revision when it is made. */
   readonly onRevision?: (events: readonly EtcdEvent[], revision: number) => void;
-  /** Called with the keys that go with a lease, when its time is over and before they are deleted. */
+  /**
+   * Called with the keys that go with a lease, when its time is over and before they are deleted.
+   */
   readonly onExpired?: (entries: readonly EtcdEntry[]) => void;
 }
 

@@ -11,8 +11,8 @@
 // EtcdServer.processInternalRaftRequestOnce and the interceptors of v3rpc). So `request timed out`,
 // `server stopped` and `leader changed` are unknown, and so is everything that is not listed.
 //
-// `database space exceeded` is doubtful: the first transaction beyond the quota is made and answered
-// with this error (quotaApplierV3), later ones are refused with the same text.
+// `database space exceeded` is doubtful: the first transaction beyond the quota is made and
+// answered with this error (quotaApplierV3), later ones are refused with the same text.
 
 import { status } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
@@ -21,7 +21,9 @@ import type { ErrorCode } from '../../../base/errors.ts';
 
 export type Outcome = 'not-made' | 'unknown' | 'refused' | 'doubtful' | 'token';
 
-/** A call that failed. `error` is for people; its code holds only for a call that is not repeated. */
+/**
+ * A call that failed. `error` is for people; its code holds only for a call that is not repeated.
+ */
 export class Failure extends Error {
   readonly outcome: Outcome;
   readonly error: SteleError;
@@ -105,8 +107,9 @@ const ROWS: readonly Row[] = [
 ];
 
 /**
- * What `error` of a call to the endpoint at `address` says. A stream also ends with errors of Node.js that are none
- * of the service (a write after its end); whether etcd did what was asked is then unknown.
+ * What `error` of a call to the endpoint at `address` says. A stream also ends with errors of
+ * Node.js that are none of the service (a write after its end); whether etcd did what was asked is
+ * then unknown.
  */
 export function failureOf(error: Error & Partial<ServiceError>, address: string): Failure {
   const text = error.details ?? error.message;

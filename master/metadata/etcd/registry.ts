@@ -1,5 +1,6 @@
-// The masters that run, in etcd: a key each that goes with a lease, kept alive as long as the process
-// lives. The lease is long, so that one that hangs or was killed is not just missing from the list. For people and listings only; who leads is decided in election.ts.
+// The masters that run, in etcd: a key each that goes with a lease, kept alive as long as the
+// process lives. The lease is long, so that one that hangs or was killed is not just missing from
+// the list. For people and listings only; who leads is decided in election.ts.
 
 import { sleep } from '../../../base/clock.ts';
 import type { Time } from '../../../base/clock.ts';
@@ -65,7 +66,10 @@ export async function keepListed(
   if (lease !== 0) await api.revokeLease(lease).catch(() => undefined);
 }
 
-/** The masters that run, or did until a few minutes ago and were not stopped. Throws UNAVAILABLE without etcd. */
+/**
+ * The masters that run, or did until a few minutes ago and were not stopped. Throws UNAVAILABLE
+ * without etcd.
+ */
 export async function listedMasters(api: EtcdApi, layout: EtcdLayout): Promise<RunningMaster[]> {
   const { entries } = await api.range(layout.masters, endOf(layout.masters));
   return entries.map(({ value }) => JSON.parse(value.toString()) as RunningMaster);

@@ -67,7 +67,10 @@ export class Standby {
     }
   }
 
-  /** Lists and watches until the watch ends. Throws if a value cannot be read: it may have been replaced. */
+  /**
+   * Lists and watches until the watch ends. Throws if a value cannot be read: it may have been
+   * replaced.
+   */
   async #follow(signal: AbortSignal): Promise<void> {
     const { api, layout, values } = this.#options;
     const { entries, revision } = await api.range(layout.catalog, endOf(layout.catalog));

@@ -4,15 +4,16 @@
 //     │                              compacted   the revisions asked for are gone
 //     └── refused, with a reason ──> cancelled
 //
-// Alive or silent: a stream without any message for PING_TICKS is sent a ping, a watch that no event
-// passes, which etcd confirms; it is cancelled at once. If nothing arrives until SILENT_TICKS, the
-// stream is lost, whatever its connection does. Ticks are counted, not milliseconds, so a pause of
-// this process is not a silence. etcd's own progress request is no ping: newer versions do not answer
-// it for a watch of a future revision (etcd #20229), older ones not while events are outstanding.
+// Alive or silent: a stream without any message for PING_TICKS is sent a ping, a watch that no
+// event passes, which etcd confirms; it is cancelled at once. If nothing arrives until
+// SILENT_TICKS, the stream is lost, whatever its connection does. Ticks are counted, not
+// milliseconds, so a pause of this process is not a silence. etcd's own progress request is no
+// ping: newer versions do not answer it for a watch of a future revision (etcd #20229), older ones
+// not while events are outstanding.
 //
-// Progress, so that a quiet watch is not found compacted when it is resumed: etcd sends it by itself
-// every ten minutes, in order with the events; and on request, which is in order with the events
-// only since 3.4.25 and 3.5.8 (etcd #15220), so others are not asked.
+// Progress, so that a quiet watch is not found compacted when it is resumed: etcd sends it by
+// itself every ten minutes, in order with the events; and on request, which is in order with the
+// events only since 3.4.25 and 3.5.8 (etcd #15220), so others are not asked.
 
 import type { ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import { toSteleError } from '../../../base/errors.ts';
@@ -207,7 +208,10 @@ export class Revisions {
   #events: EtcdEvent[] = [];
   #revision = 0;
 
-  /** The revisions that are complete with this message. `isFragment`: the answer goes on in the next one. */
+  /**
+   * The revisions that are complete with this message. `isFragment`: the answer goes on in the next
+   * one.
+   */
   take(
     events: readonly Event[],
     isFragment: boolean,

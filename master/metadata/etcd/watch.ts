@@ -5,8 +5,8 @@
 // next revision was compacted, its user may not read the keys, or the endpoint belongs to another
 // cluster. Its owner then reads everything again and starts a new watch.
 //
-// Invariants: every event from the first revision on is passed on once, in order, and all events of a
-// revision in one call; after `close` or `onEnd` there is no further call.
+// Invariants: every event from the first revision on is passed on once, in order, and all events of
+// a revision in one call; after `close` or `onEnd` there is no further call.
 
 import assert from 'node:assert/strict';
 import { unwatchAbort, watchAbort } from '../../../base/abort.ts';
@@ -140,7 +140,10 @@ export class Watch {
     }
   }
 
-  /** etcd 3.4 refuses a watch with an old token like one without permission, so both get a new token once. */
+  /**
+   * etcd 3.4 refuses a watch with an old token like one without permission, so both get a new token
+   * once.
+   */
   #afterRefusal(reason: string, token: string): SteleError | 'same endpoint' {
     if (!this.#calls.forgetToken(token) || this.#hasNewToken) {
       return new SteleError(

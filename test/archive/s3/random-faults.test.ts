@@ -1,5 +1,5 @@
-// A few hundred operations under random faults, by seeds: nothing that was acknowledged is lost, and nothing torn
-// is ever read.
+// A few hundred operations under random faults, by seeds: nothing that was acknowledged is lost,
+// and nothing torn is ever read.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

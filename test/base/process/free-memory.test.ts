@@ -36,7 +36,8 @@ describe('collectGarbage', () => {
     const dropped = new WeakRef(bytes);
     bytes = undefined;
     const before = process.memoryUsage().arrayBuffers;
-    // The reference of this tick may keep the object alive, and memory is released in the background.
+    // The reference of this tick may keep the object alive, and memory is released in the
+    // background.
     await until('the memory to be freed', () => {
       collectGarbage();
       return (

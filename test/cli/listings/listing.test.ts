@@ -87,7 +87,10 @@ describe('listed', () => {
   });
 });
 
-/** The verbs that list something of a cluster, and the names of the rows in the cluster of the tests. */
+/**
+ * The verbs that list something of a cluster, and the names of the rows in the cluster of the
+ * tests.
+ */
 const VERBS: readonly (readonly [words: readonly string[], names: string])[] = [
   [['keyspaces'], 'default\n'],
   [['versions', 'default'], '1\n'],

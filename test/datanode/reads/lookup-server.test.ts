@@ -1,4 +1,5 @@
-// Lookups over a real port: the datanode's side of proto/lookup-protocol.ts, tested with raw sockets.
+// Lookups over a real port: the datanode's side of proto/lookup-protocol.ts, tested with raw
+// sockets.
 
 import { createServer } from 'node:http';
 import { connect } from 'node:net';

@@ -1,5 +1,5 @@
-// A disk that does not accept writes is detected and reported, by the outcome of segment writes and by a
-// probe.
+// A disk that does not accept writes is detected and reported, by the outcome of segment writes and
+// by a probe.
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

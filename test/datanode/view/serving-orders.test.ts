@@ -1,5 +1,5 @@
-// A datanode that cannot write node.json obeys a restarted master only in what it serves; and one that does
-// not accept the master's view reports it.
+// A datanode that cannot write node.json obeys a restarted master only in what it serves; and one
+// that does not accept the master's view reports it.
 
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

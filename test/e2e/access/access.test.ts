@@ -1,5 +1,5 @@
-// A cluster with --auth on: everybody who reads it, a user that is disabled among many readers, and datanodes
-// that decide without a master.
+// A cluster with --auth on: everybody who reads it, a user that is disabled among many readers, and
+// datanodes that decide without a master.
 
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// The audit log of a cluster with users: what is in it, who may see it, its file; a token for /metrics; and
-// that no secret is anywhere.
+// The audit log of a cluster with users: what is in it, who may see it, its file; a token for
+// /metrics; and that no secret is anywhere.
 
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { statSync, writeFileSync } from 'node:fs';

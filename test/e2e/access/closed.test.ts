@@ -1,4 +1,5 @@
-// Closed by default: no role listens beyond loopback without users, unless --insecure says that this is meant.
+// Closed by default: no role listens beyond loopback without users, unless --insecure says that
+// this is meant.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// A cluster with TLS and --auth on: tokens, certificates of users and JWTs through every door, and a cluster
-// secret that is replaced while it is read.
+// A cluster with TLS and --auth on: tokens, certificates of users and JWTs through every door, and
+// a cluster secret that is replaced while it is read.
 
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';

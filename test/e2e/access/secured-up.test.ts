@@ -1,5 +1,5 @@
-// `stele up --secure` and `--auth on`: what they make and print, what a second start keeps, and that the
-// printed commands work as they are.
+// `stele up --secure` and `--auth on`: what they make and print, what a second start keeps, and
+// that the printed commands work as they are.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { X509Certificate } from 'node:crypto';

@@ -1,5 +1,6 @@
-// Processes that come back at another address, as pods do: a datanode under its announced name or under its new
-// address alone, and the master under its name. Each process has a network of its own; names are known as in DNS.
+// Processes that come back at another address, as pods do: a datanode under its announced name or
+// under its new address alone, and the master under its name. Each process has a network of its
+// own; names are known as in DNS.
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { VersionedRows } from '../../support/inputs/rows.ts';

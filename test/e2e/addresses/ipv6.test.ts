@@ -1,4 +1,5 @@
-// A cluster in networks that have IPv6 alone: everything listens, announces, dials and is read there.
+// A cluster in networks that have IPv6 alone: everything listens, announces, dials and is read
+// there.
 
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';

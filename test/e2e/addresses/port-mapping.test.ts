@@ -1,5 +1,6 @@
-// Datanodes that nobody reaches at their own addresses and ports: each listens on the loopback address of a
-// network of its own, and a mapping of ports, as a container engine makes it, is the only way in.
+// Datanodes that nobody reaches at their own addresses and ports: each listens on the loopback
+// address of a network of its own, and a mapping of ports, as a container engine makes it, is the
+// only way in.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';

@@ -1,4 +1,5 @@
-// A cluster is backed up, deleted with its disks, and restored: into fewer datanodes, and into other shards.
+// A cluster is backed up, deleted with its disks, and restored: into fewer datanodes, and into
+// other shards.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

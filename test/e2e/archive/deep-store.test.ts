@@ -1,5 +1,5 @@
-// A cluster with a deep store in S3: everything committed gets there, whatever the store and the masters do,
-// and what all datanodes have lost comes back from it.
+// A cluster with a deep store in S3: everything committed gets there, whatever the store and the
+// masters do, and what all datanodes have lost comes back from it.
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Backups and restores that are killed, interrupted, or lose a datanode: run again, they end as if nothing had been.
+// Backups and restores that are killed, interrupted, or lose a datanode: run again, they end as if
+// nothing had been.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// What is refused, with a sentence that helps and an exit code: damaged and foreign archives, and bad URLs and
-// credentials. Nothing is half done.
+// What is refused, with a sentence that helps and an exit code: damaged and foreign archives, and
+// bad URLs and credentials. Nothing is half done.
 
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import {

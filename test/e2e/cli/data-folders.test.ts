@@ -1,4 +1,5 @@
-// Data folders that the user of a process may not use, tested with processes of an unprivileged user.
+// Data folders that the user of a process may not use, tested with processes of an unprivileged
+// user.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';

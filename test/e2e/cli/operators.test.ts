@@ -1,4 +1,5 @@
-// The verbs of operators against real processes: top, describe, doctor, bench, and completion in real shells.
+// The verbs of operators against real processes: top, describe, doctor, bench, and completion in
+// real shells.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';

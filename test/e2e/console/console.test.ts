@@ -1,5 +1,5 @@
-// The console of a real cluster in a real Chromium: each page, a datanode that dies, changes through
-// their dialogs. With STELE_SCREENSHOTS=1 the pictures of docs/console/ are taken.
+// The console of a real cluster in a real Chromium: each page, a datanode that dies, changes
+// through their dialogs. With STELE_SCREENSHOTS=1 the pictures of docs/console/ are taken.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

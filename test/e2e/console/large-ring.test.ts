@@ -55,7 +55,10 @@ function shards(): Shard[] {
   });
 }
 
-/** Milliseconds of CPU time of each task of the page's main thread: other programs do not change them. */
+/**
+ * Milliseconds of CPU time of each task of the page's main thread: other programs do not change
+ * them.
+ */
 function cpuOfTasks(trace: Buffer): number[] {
   const { traceEvents: events } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] };
   const threads = events

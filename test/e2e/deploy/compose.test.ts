@@ -1,5 +1,6 @@
-// The compose files: valid by the specification of compose, complete, and with commands and variables that Stele knows.
-// No container engine runs them here; test/faults/deploy/image.test.ts runs the image.
+// The compose files: valid by the specification of compose, complete, and with commands and
+// variables that Stele knows. No container engine runs them here; test/faults/deploy/image.test.ts
+// runs the image.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +45,10 @@ const rules = JSON.parse(
   ),
 ) as object;
 
-/** The services of both files, as `docker compose -f compose.yml -f compose.masters.yml` merges them. */
+/**
+ * The services of both files, as `docker compose -f compose.yml -f compose.masters.yml` merges
+ * them.
+ */
 function merged(): Map<string, Service> {
   const services = new Map(Object.entries(one.services));
   for (const [name, own] of Object.entries(several.services)) {

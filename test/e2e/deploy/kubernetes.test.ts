@@ -1,5 +1,5 @@
-// The Helm chart and the kustomize base: accepted by helm and kubectl, valid by the types of the API of Kubernetes,
-// consistent in themselves, and with settings that Stele knows.
+// The Helm chart and the kustomize base: accepted by helm and kubectl, valid by the types of the
+// API of Kubernetes, consistent in themselves, and with settings that Stele knows.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// The chart, run: its pods as processes with the settings, variables, volumes, names and probes that it gives them.
+// The chart, run: its pods as processes with the settings, variables, volumes, names and probes
+// that it gives them.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// The package as its users get it: installed in an empty folder, with its dependencies and without scripts, it runs a
-// cluster, and a program that imports it is checked by the compiler.
+// The package as its users get it: installed in an empty folder, with its dependencies and without
+// scripts, it runs a cluster, and a program that imports it is checked by the compiler.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The content of the package that `npm pack` makes: everything that runs or is linked to, and nothing that
-// only developers need.
+// The content of the package that `npm pack` makes: everything that runs or is linked to, and
+// nothing that only developers need.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import {

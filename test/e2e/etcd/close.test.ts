@@ -9,7 +9,9 @@ import { tempDir } from '../../support/temp-dir.ts';
 
 const isHere = hasEtcd();
 
-/** Runs `body` with a `client` of the endpoints; returns what it printed once the process has ended. */
+/**
+ * Runs `body` with a `client` of the endpoints; returns what it printed once the process has ended.
+ */
 async function run(endpoints: readonly string[], body: string): Promise<string> {
   const script = join(tempDir(), 'run.mjs');
   const client = builtModule('master/metadata/etcd/etcd-client.ts');

@@ -1,5 +1,5 @@
-// Appends as a user sees them: gates, conflicts, dry runs, a version that changes in the meantime, a loader
-// that is killed.
+// Appends as a user sees them: gates, conflicts, dry runs, a version that changes in the meantime,
+// a loader that is killed.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

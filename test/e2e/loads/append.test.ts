@@ -1,5 +1,5 @@
-// Deltas on a version, under readers, while datanodes die and come back: every batch sees one version, and
-// in the end the keyspace equals a replace with the same rows.
+// Deltas on a version, under readers, while datanodes die and come back: every batch sees one
+// version, and in the end the keyspace equals a replace with the same rows.
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

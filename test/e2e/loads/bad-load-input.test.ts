@@ -1,5 +1,5 @@
-// Damaged files, and files that change during a load: a helpful sentence, exit code 1, nothing visible, and
-// the next load reads the files as they are then.
+// Damaged files, and files that change during a load: a helpful sentence, exit code 1, nothing
+// visible, and the next load reads the files as they are then.
 
 import {
   appendFileSync,

@@ -1,5 +1,5 @@
-// Versions that do not go live by themselves: gates, manual promotion, loads that block others and are
-// cancelled.
+// Versions that do not go live by themselves: gates, manual promotion, loads that block others and
+// are cancelled.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

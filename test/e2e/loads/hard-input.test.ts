@@ -1,5 +1,5 @@
-// Input that breaks parsers: bytes that are not text, rows and files of extreme size. Data is returned
-// unchanged; errors are reported with their place, in bounded memory.
+// Input that breaks parsers: bytes that are not text, rows and files of extreme size. Data is
+// returned unchanged; errors are reported with their place, in bounded memory.
 
 import {
   closeSync,

@@ -63,7 +63,9 @@ describe('a load within --memory-max', () => {
     );
   }, 120_000);
 
-  /** With 256 MiB the load is refused with a size; with that size it succeeds, and stays within it. */
+  /**
+   * With 256 MiB the load is refused with a size; with that size it succeeds, and stays within it.
+   */
   async function expectLeast(
     keyspace: string,
     path: string,

@@ -1,6 +1,7 @@
 // Real datasets through `stele load` into a cluster of processes, and values read back.
-// test/loader/real-values.ts compares every value that the loader reads, and a commit compares digests
-// of what was read and what datanodes hold; so a sample of the batches suffices for large sets here.
+// test/loader/real-values.ts compares every value that the loader reads, and a commit compares
+// digests of what was read and what datanodes hold; so a sample of the batches suffices for large
+// sets here.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,9 @@ import { flags } from '../../support/process/stele-process.ts';
 
 const MGET_KEYS_MAX = 2000;
 const MGET_CHARACTERS_MAX = 1_000_000;
-/** Every so many batches are also read by HTTP, which returns the same bytes at ten times the cost. */
+/**
+ * Every so many batches are also read by HTTP, which returns the same bytes at ten times the cost.
+ */
 const HTTP_EVERY = 10;
 /** Of larger sets, every third batch is read. */
 const ALL_KEYS_MAX = 100_000;

@@ -1,5 +1,5 @@
-// Logs of real processes: nothing that happens to their destination stops a process, and the lines of events
-// that matter say where, what and how long.
+// Logs of real processes: nothing that happens to their destination stops a process, and the lines
+// of events that matter say where, what and how long.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';

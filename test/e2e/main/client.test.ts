@@ -1,5 +1,5 @@
-// The library client against real processes: it scans, and reads while versions are swapped and a datanode is
-// killed. What else may happen to it is in test/e2e/nodes/client-faults.test.ts.
+// The library client against real processes: it scans, and reads while versions are swapped and a
+// datanode is killed. What else may happen to it is in test/e2e/nodes/client-faults.test.ts.
 
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { SteleClient } from '../../../client/stele-client.ts';

@@ -1,5 +1,5 @@
-// Versions replace each other under readers: each read is all old or all new, and a rollback takes effect
-// at once.
+// Versions replace each other under readers: each read is all old or all new, and a rollback takes
+// effect at once.
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// A catalog moves from a master's folder into etcd and back, is backed up and restored, while the datanodes stay.
-// Every read has the value of the catalog in force, or is refused.
+// A catalog moves from a master's folder into etcd and back, is backed up and restored, while the
+// datanodes stay. Every read has the value of the catalog in force, or is refused.
 
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';

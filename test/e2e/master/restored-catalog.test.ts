@@ -1,6 +1,6 @@
-// A catalog that goes back in time while its datanodes do not: a backup is restored, once and again; a copy
-// of the folder is put back; a second master runs on a copy. Every read has the value of the catalog in
-// force, or is refused.
+// A catalog that goes back in time while its datanodes do not: a backup is restored, once and
+// again; a copy of the folder is put back; a second master runs on a copy. Every read has the value
+// of the catalog in force, or is refused.
 
 import { cpSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Several masters on a real etcd: all of them answer, one leads, and another one does when it is gone.
+// Several masters on a real etcd: all of them answer, one leads, and another one does when it is
+// gone.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { VersionedRows } from '../../support/inputs/rows.ts';

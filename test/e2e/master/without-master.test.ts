@@ -1,5 +1,5 @@
-// A cluster without its master: restarted datanodes continue to answer cluster clients from the last view,
-// and report its age.
+// A cluster without its master: restarted datanodes continue to answer cluster clients from the
+// last view, and report its age.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,10 @@ import { until } from '../../support/process/stele-process.ts';
 const rows = new VersionedRows(2000);
 const NODES = ['node-0', 'node-1', 'node-2'];
 
-/** The current version of the only keyspace, as stored on a datanode's disk; undefined if there is none. */
+/**
+ * The current version of the only keyspace, as stored on a datanode's disk; undefined if there is
+ * none.
+ */
 function savedVersion(folder: string): number | undefined {
   const path = join(folder, 'cluster', 'view');
   if (!existsSync(path)) return undefined;

@@ -1,6 +1,6 @@
-// For each alert of deploy/prometheus/alerts.yml: series with which it fires, and series, as near to
-// these as can be, with which nothing fires. Values are in promtool's notation, one a minute: `3` stays
-// 3, `0+60` rises by 60.
+// For each alert of deploy/prometheus/alerts.yml: series with which it fires, and series, as near
+// to these as can be, with which nothing fires. Values are in promtool's notation, one a minute:
+// `3` stays 3, `0+60` rises by 60.
 
 type SeriesValues = Readonly<Record<string, string>>;
 
@@ -14,7 +14,10 @@ const MASTER = 'stele_build_info{job="stele",instance="m",role="master"}';
 const A = '{job="stele",instance="a"}';
 const OTHER = '{job="node",instance="b"}';
 
-/** The buckets of a histogram of which 100 samples a minute take up to `slow`, and none less than `fast`. */
+/**
+ * The buckets of a histogram of which 100 samples a minute take up to `slow`, and none less than
+ * `fast`.
+ */
 function bucketsOf(name: string, labels: string, fast: string, slow: string): SeriesValues {
   return {
     [`${name}_bucket{${labels},le="${fast}"}`]: '0',

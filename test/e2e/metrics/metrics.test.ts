@@ -1,5 +1,6 @@
-// The metrics of a secured cluster, with a query node: as promtool and docs/metrics.md want them, and as a real
-// Prometheus gets them. Every query of the dashboard and of the alert rules is run there.
+// The metrics of a secured cluster, with a query node: as promtool and docs/metrics.md want them,
+// and as a real Prometheus gets them. Every query of the dashboard and of the alert rules is run
+// there.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
@@ -98,7 +99,10 @@ function admin(): { username: string; password: string } {
   return { username: 'admin', password };
 }
 
-/** Reads through every protocol that Redis clients and HTTP clients have, found and not, and is refused once. */
+/**
+ * Reads through every protocol that Redis clients and HTTP clients have, found and not, and is
+ * refused once.
+ */
 async function readSome(single: Redis, cluster: Cluster): Promise<void> {
   const { password, username } = admin();
   const basic = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;

@@ -1,5 +1,5 @@
-// The library client against real processes: datanodes flap, stop and come back elsewhere, and the master is killed
-// while it reads. A client that is closed leaves nothing open.
+// The library client against real processes: datanodes flap, stop and come back elsewhere, and the
+// master is killed while it reads. A client that is closed leaves nothing open.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// More clients than a datanode has file descriptors: it keeps some for its master, its peers and its files.
+// More clients than a datanode has file descriptors: it keeps some for its master, its peers and
+// its files.
 
 import { writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -34,8 +35,8 @@ test('clients never use up the file descriptors of a datanode', async () => {
   await Promise.all(ports.map((port) => clients(node.host, port, 2 * FILES_MAX)));
   const file = join(tempDir(), 'rows.data');
   writeFileSync(file, 'a 1\nb 2\n');
-  // The flood itself may cost a heartbeat: the load waits for a suspect node, which must recover while the
-  // clients stay connected.
+  // The flood itself may cost a heartbeat: the load waits for a suspect node, which must recover
+  // while the clients stay connected.
   await cluster.load('rows', [file]);
   expect((await cluster.health()).status).toBe('green');
   expect(cluster.log('node-0')).toMatch(/the process may open 160 files \(raise `ulimit -n`/);

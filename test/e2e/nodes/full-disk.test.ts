@@ -1,5 +1,5 @@
-// Full disks of the loader, of a datanode and of the master: an error with the folder and the bytes,
-// nothing half done, reads continue, and the load resumes when there is space.
+// Full disks of the loader, of a datanode and of the master: an error with the folder and the
+// bytes, nothing half done, reads continue, and the load resumes when there is space.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

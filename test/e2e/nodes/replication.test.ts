@@ -1,5 +1,5 @@
-// The number of copies of a keyspace, changed while it is read; and every interface that reports health,
-// compared in each state.
+// The number of copies of a keyspace, changed while it is read; and every interface that reports
+// health, compared in each state.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// `stele node restart-all` under `stele up`: every datanode is a new process afterwards, and no reader has
-// noticed.
+// `stele node restart-all` under `stele up`: every datanode is a new process afterwards, and no
+// reader has noticed.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-// Bytes rot in the files of a running cluster: they are detected, quarantined, repaired, and never served.
+// Bytes rot in the files of a running cluster: they are detected, quarantined, repaired, and never
+// served.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Suspend, resume and delete with real processes: memory is freed, files stay, copies are kept, and the
-// result is what the operator asked for, whatever is killed in between.
+// Suspend, resume and delete with real processes: memory is freed, files stay, copies are kept, and
+// the result is what the operator asked for, whatever is killed in between.
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// What cluster clients learn: addresses as they are announced, replicas as replicas, and within 1.2 s that
-// a datanode is gone.
+// What cluster clients learn: addresses as they are announced, replicas as replicas, and within 1.2
+// s that a datanode is gone.
 
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -17,7 +17,10 @@ import { pythonWith } from '../../support/tools.ts';
 
 /** The goal is 1.2 s, and the measured time is printed; a busy machine is allowed more. */
 const SEEN_MS_MAX = 5000;
-/** In capitals, because redis-py resolves `localhost` to an address, and then knows each node under two names. */
+/**
+ * In capitals, because redis-py resolves `localhost` to an address, and then knows each node under
+ * two names.
+ */
 const HOST = 'LOCALHOST';
 const NODES = ['node-0', 'node-1', 'node-2'];
 const python = pythonWith('redis', 'python3-redis');
@@ -91,7 +94,8 @@ test('a slot has an owner and a replica, and both answer a client that has sent 
   const [first] = clients.values();
   const ranges = await slotsOf(first as Redis);
   expect(ranges.every(([, , ...nodes]) => nodes.length === 2)).toBe(true);
-  // One slot of each primary is listed without its replica, so that clients see every primary first as one.
+  // One slot of each primary is listed without its replica, so that clients see every primary first
+  // as one.
   const portsOf = (nodes: readonly [string, number, string][]): number[] => [
     ...new Set(nodes.map(([, port]) => port)),
   ];
@@ -117,7 +121,8 @@ test('a slot has an owner and a replica, and both answer a client that has sent 
   const roles = shards.flatMap(([, , , nodes]) =>
     nodes.map((node) => node[node.indexOf('role') + 1]),
   );
-  // A client assigns one role to the whole node, so no node is listed as a replica to scan or count.
+  // A client assigns one role to the whole node, so no node is listed as a replica to scan or
+  // count.
   expect(roles).toEqual(NODES.map(() => 'master'));
 });
 
@@ -147,7 +152,9 @@ async function clusterClients(): Promise<ClusterClient[]> {
   ];
 }
 
-/** When the last read of `client` failed or was slow, in ms after `sinceMs`; reads until `untilMs`. */
+/**
+ * When the last read of `client` failed or was slow, in ms after `sinceMs`; reads until `untilMs`.
+ */
 async function lastTrouble(
   client: ClusterClient,
   sinceMs: number,

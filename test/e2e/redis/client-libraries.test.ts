@@ -1,6 +1,6 @@
-// Client libraries as users install them, old and new: plain through the master and as cluster clients on
-// the datanodes, over RESP2 and RESP3. Each reads, reads in a transaction, scans, counts, and is refused a
-// write.
+// Client libraries as users install them, old and new: plain through the master and as cluster
+// clients on the datanodes, over RESP2 and RESP3. Each reads, reads in a transaction, scans,
+// counts, and is refused a write.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,5 +1,6 @@
-// Common client libraries against a real cluster: ioredis, node-redis and redis-py, plain through the
-// master and as cluster clients on the datanodes; every kind of key and value; scans; keyspaces.
+// Common client libraries against a real cluster: ioredis, node-redis and redis-py, plain through
+// the master and as cluster clients on the datanodes; every kind of key and value; scans;
+// keyspaces.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Sends the same bytes to redis-server and to Stele, and compares the replies byte by byte, over RESP2 and
-// RESP3: a plain redis-server with the master, one in cluster mode with a datanode.
+// Sends the same bytes to redis-server and to Stele, and compares the replies byte by byte, over
+// RESP2 and RESP3: a plain redis-server with the master, one in cluster mode with a datanode.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -247,8 +247,8 @@ type Docs = Record<string, Record<string, unknown>>;
 /** The fields of COMMAND DOCS for each command and subcommand that are compared. */
 async function docsOf(port: number): Promise<Map<string, Record<string, unknown>>> {
   const docs: Docs = {};
-  // One by one, because redis-server loses what it cannot send at once to a client that has closed its
-  // side.
+  // One by one, because redis-server loses what it cannot send at once to a client that has closed
+  // its side.
   for (const { name } of COMMANDS.filter(({ handler }) => handler !== 'refused')) {
     const text = await answerTo(port, 3, ['command', 'docs', name]);
     Object.assign(docs, plainOf(decodeReplies([Buffer.from(text, 'latin1')])[0]));
@@ -277,8 +277,8 @@ function withoutDisplayText(args: unknown): unknown {
 }
 
 /**
- * Intended differences of COMMAND DOCS, and their reasons. Not compared: the summary, which is Stele's own,
- * and the history.
+ * Intended differences of COMMAND DOCS, and their reasons. Not compared: the summary, which is
+ * Stele's own, and the history.
  */
 const DOCS_DIFFER: Record<string, string> = {
   'select arguments': 'a keyspace has a name',

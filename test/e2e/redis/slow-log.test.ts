@@ -1,5 +1,5 @@
-// SLOWLOG and LATENCY of a master, a datanode and a query node: the replies have the form of those of
-// redis-server, over RESP2 and RESP3.
+// SLOWLOG and LATENCY of a master, a datanode and a query node: the replies have the form of those
+// of redis-server, over RESP2 and RESP3.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-// A cluster with TLS everywhere, each process with a certificate of its own, and everybody who reads it.
+// A cluster with TLS everywhere, each process with a certificate of its own, and everybody who
+// reads it.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';

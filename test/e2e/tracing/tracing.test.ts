@@ -1,5 +1,5 @@
-// The example of docs/tracing.md with the real SDK, a receiver of OTLP, and processes of a cluster: the spans of a
-// load, a read and an order; and what is loaded without an SDK.
+// The example of docs/tracing.md with the real SDK, a receiver of OTLP, and processes of a cluster:
+// the spans of a load, a read and an order; and what is loaded without an SDK.
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -144,7 +144,10 @@ test('a load, a read and an order are traced from the first process to the last'
   expect(spans.filter(({ name }) => /Heartbeat|ReportProgress|Watch|livez/.test(name))).toEqual([]);
 }, 120_000);
 
-/** Writes, when its process ends, which modules of OpenTelemetry it has loaded, and what has loaded each of them first. */
+/**
+ * Writes, when its process ends, which modules of OpenTelemetry it has loaded, and what has loaded
+ * each of them first.
+ */
 const WATCH = `
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,5 +1,6 @@
-// Attackers of a cluster with TLS and users: strangers, a user with few rights, somebody who holds the certificate of
-// a process, and bytes that are not what a port is for. Nothing gets in, and readers go on.
+// Attackers of a cluster with TLS and users: strangers, a user with few rights, somebody who holds
+// the certificate of a process, and bytes that are not what a port is for. Nothing gets in, and
+// readers go on.
 
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
@@ -43,7 +44,10 @@ let view: ClusterView;
 let reads: SteadyReads;
 
 type Who = Parameters<SecuredCluster['identity']>[0];
-/** Those who are not a process of the cluster. A foreign certificate fails the handshake, which has no code. */
+/**
+ * Those who are not a process of the cluster. A foreign certificate fails the handshake, which has
+ * no code.
+ */
 const NOT_OF_IT: readonly Who[] = ['nobody', 'reader', 'foreign node'];
 const REFUSALS = /^(?:UNAUTHENTICATED|PERMISSION_DENIED|UNAVAILABLE)$/;
 
@@ -104,7 +108,10 @@ function headerFor(id: string, changes: Partial<OrderHeader> = {}): OrderHeader 
   return { clusterId, epoch, term, nodeId: id, incarnation, ...changes };
 }
 
-/** Questions of a master, which one that was replaced is answered, too: so it learns of its successor. */
+/**
+ * Questions of a master, which one that was replaced is answered, too: so it learns of its
+ * successor.
+ */
 const QUESTIONS = ['heartbeat', 'holdings'];
 
 /** Every order that takes data away or stops a process. */
@@ -338,7 +345,10 @@ function received(socket: Socket): Promise<Buffer> {
   return new Promise((resolve) => socket.once('close', () => resolve(Buffer.concat(chunks))));
 }
 
-/** Sends `head` and then `piece` again and again, until it is FLOOD_BYTES or closed; resolves to the answer at its end. */
+/**
+ * Sends `head` and then `piece` again and again, until it is FLOOD_BYTES or closed; resolves to the
+ * answer at its end.
+ */
 async function flood(port: number, head: string, piece: string): Promise<Buffer> {
   const ca = readFileSync(join(cluster.certs, 'ca.crt'));
   const socket = connectTls({ host: HOST, port, ca, checkServerIdentity: () => undefined });

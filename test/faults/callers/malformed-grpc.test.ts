@@ -1,4 +1,5 @@
-// Malformed gRPC messages, frames and connections: each causes an error or a close, and nothing else.
+// Malformed gRPC messages, frames and connections: each causes an error or a close, and nothing
+// else.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { cutAt } from '../../resp/split.ts';

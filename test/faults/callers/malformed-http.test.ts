@@ -1,4 +1,5 @@
-// Malformed or nonsensical HTTP: each input causes an error or a closed connection, and nothing else.
+// Malformed or nonsensical HTTP: each input causes an error or a closed connection, and nothing
+// else.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { cutAt } from '../../resp/split.ts';

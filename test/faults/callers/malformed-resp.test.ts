@@ -1,5 +1,5 @@
-// Bytes that are not the Redis protocol: each input causes an error or a closed connection, and nothing
-// else.
+// Bytes that are not the Redis protocol: each input causes an error or a closed connection, and
+// nothing else.
 
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,5 +1,6 @@
-// Malformed input on every door of a cluster with --auth on, by strangers and by a user who may read one of two
-// keyspaces: no crash, and not one value, key or change that this user has no right to.
+// Malformed input on every door of a cluster with --auth on, by strangers and by a user who may
+// read one of two keyspaces: no crash, and not one value, key or change that this user has no right
+// to.
 
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { basicAuthorization } from '../../../access/basic.ts';

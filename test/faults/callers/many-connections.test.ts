@@ -80,7 +80,9 @@ function residentMiB(pid: number): number {
   return (Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096) / 1024 ** 2;
 }
 
-/** Every one of `readers` asks ROUNDS times, a hundred at a time; returns their latencies in order. */
+/**
+ * Every one of `readers` asks ROUNDS times, a hundred at a time; returns their latencies in order.
+ */
 async function measure(readers: readonly Socket[]): Promise<number[]> {
   const latencies: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -119,7 +121,8 @@ test(`${CONNECTIONS} clients, ${DEAF} of which never read, are served in bounded
     seen: `p99 of the others: ${alone.toFixed(0)} ms before these came, ${p99Of(arriving).toFixed(0)} ms while they came; memory grew by ${grownMiB.toFixed(0)} MiB in all`,
   });
   expect(beside).toHaveLength(readers.length * ROUNDS);
-  // 256 MiB unread in total, 128 KiB for each client that reads nothing, and the connections themselves.
+  // 256 MiB unread in total, 128 KiB for each client that reads nothing, and the connections
+  // themselves.
   expect(grownMiB).toBeLessThan(400 + DEAF / 8 + CONNECTIONS / 32);
   // The goal is half of this; the rest allows for other load on the machine.
   expect(p99Of(beside)).toBeLessThan(2 * alone + 100);

@@ -1,5 +1,6 @@
-// What must be refused or discarded, and do no harm: a checkpoint of another load (row 16), a second master
-// (row 19), a load that does not fit into memory (row 21), worker threads that die (row 22).
+// What must be refused or discarded, and do no harm: a checkpoint of another load (row 16), a
+// second master (row 19), a load that does not fit into memory (row 21), worker threads that die
+// (row 22).
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -180,8 +181,8 @@ test('a load that does not fit into the memory of the datanodes is refused; the 
 });
 
 /**
- * Runs `worker` in a pool of the built loader, with a heap that is soon full; returns the outcome of the
- * task.
+ * Runs `worker` in a pool of the built loader, with a heap that is soon full; returns the outcome
+ * of the task.
  */
 function poolWith(worker: string): { outcome: string; attempts: number } {
   const file = join(folder, 'worker.mjs');

@@ -1,5 +1,5 @@
-// Clients that send a byte now and then and never a complete request are closed within 30 s, on every port.
-// Idle clients without a request are kept for a minute.
+// Clients that send a byte now and then and never a complete request are closed within 30 s, on
+// every port. Idle clients without a request are kept for a minute.
 
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -17,7 +17,9 @@ beforeAll(async () => {
 
 afterAll(() => cluster?.close());
 
-/** Sends `start` at once, then a byte of `rest` repeatedly; resolves to the time until the close. */
+/**
+ * Sends `start` at once, then a byte of `rest` repeatedly; resolves to the time until the close.
+ */
 function dribble(port: number, start: string, rest: string): Promise<number> {
   const startedMs = performance.now();
   return new Promise((resolve) => {

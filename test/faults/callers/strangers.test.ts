@@ -1,5 +1,5 @@
-// Peers verify who answers at an address: two datanodes come back with swapped addresses, and one hangs for
-// so long that its connections are made again.
+// Peers verify who answers at an address: two datanodes come back with swapped addresses, and one
+// hangs for so long that its connections are made again.
 
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';

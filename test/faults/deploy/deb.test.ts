@@ -1,5 +1,5 @@
-// The Debian package: built by its script, looked at by lintian, and installed, upgraded and purged by dpkg on a copy
-// of this machine that is thrown away.
+// The Debian package: built by its script, looked at by lintian, and installed, upgraded and purged
+// by dpkg on a copy of this machine that is thrown away.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// The container image: built from the Dockerfile, and run as a container engine does, with a read-only root.
+// The container image: built from the Dockerfile, and run as a container engine does, with a
+// read-only root.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
-// Appends under faults: one after the other onto one keyspace. During or soon after each, the loader, a
-// datanode or the master is killed with -9, also while deltas are merged. The killed process is started
-// again, and the append is run again if it ended. The keyspace always has the digest and the rows of the
-// last append; readers of the datanodes see no wrong value.
+// Appends under faults: one after the other onto one keyspace. During or soon after each, the
+// loader, a datanode or the master is killed with -9, also while deltas are merged. The killed
+// process is started again, and the append is run again if it ended. The keyspace always has the
+// digest and the rows of the last append; readers of the datanodes see no wrong value.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

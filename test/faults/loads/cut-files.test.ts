@@ -1,5 +1,5 @@
-// Files that a dying machine has truncated (row 14): of the master, whose catalog is stored twice, and of a
-// datanode, whose segments have copies.
+// Files that a dying machine has truncated (row 14): of the master, whose catalog is stored twice,
+// and of a datanode, whose segments have copies.
 
 import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
-// The disk of one of three datanodes fills up during a load (row 12): the datanode reports it, the load
-// continues with the others, reads are not affected, and the datanode gets its copies when it has space.
+// The disk of one of three datanodes fills up during a load (row 12): the datanode reports it, the
+// load continues with the others, reads are not affected, and the datanode gets its copies when it
+// has space.
 
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -46,8 +47,8 @@ describe.skipIf(disk === undefined)('a datanode with a full disk', () => {
     await cluster.startNode(FULL, ['--data-dir', dataDir, '--disk-reserve', '1MiB']);
     await faults.whole();
     await until('its copies', () => segmentFiles(dataDir).length > 0);
-    // During the load a datanode may be without CPU time for 150 ms. A cluster client that gives up and
-    // retries then only adds load; no process hangs here, so it waits.
+    // During the load a datanode may be without CPU time for 150 ms. A cluster client that gives up
+    // and retries then only adds load; no process hangs here, so it waits.
     const reader = await faults.read(undefined, undefined, undefined, 1000);
     const window = reader.begin();
     writeFileSync(filler, Buffer.alloc(56 * 1024 * 1024));

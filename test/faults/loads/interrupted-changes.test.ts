@@ -1,8 +1,8 @@
-// The master is killed with -9 in the middle of changes that operators have asked for: a keyspace is
-// dropped, a version of another is dropped, a third is suspended and a fourth resumed, all at once, with
-// the kill at ever later moments. After its restart it completes every acknowledged change by itself, down
-// to the last file; other changes are either complete or not made, and are asked for again. Readers of
-// another keyspace notice nothing.
+// The master is killed with -9 in the middle of changes that operators have asked for: a keyspace
+// is dropped, a version of another is dropped, a third is suspended and a fourth resumed, all at
+// once, with the kill at ever later moments. After its restart it completes every acknowledged
+// change by itself, down to the last file; other changes are either complete or not made, and are
+// asked for again. Readers of another keyspace notice nothing.
 
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -111,7 +111,10 @@ interface Asked {
   readonly isDone: () => Promise<boolean>;
 }
 
-/** Asks for all changes at once, and kills the master after `delayMs`; returns which were acknowledged. */
+/**
+ * Asks for all changes at once, and kills the master after `delayMs`; returns which were
+ * acknowledged.
+ */
 async function killedAfter(delayMs: number, asked: readonly Asked[]): Promise<boolean[]> {
   const answers = asked.map(({ method, path }) => change(method, path));
   await pause(delayMs);

@@ -1,6 +1,6 @@
-// Loads under faults: the loader, a datanode or the master is repeatedly killed with -9 at a random moment
-// of a load. The killed process is started again, and the load is run again if it ended. The result always
-// has the digest of an undisturbed load; before that, nothing is visible.
+// Loads under faults: the loader, a datanode or the master is repeatedly killed with -9 at a random
+// moment of a load. The killed process is started again, and the load is run again if it ended. The
+// result always has the digest of an undisturbed load; before that, nothing is visible.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// A datanode, then the master, is killed while deltas are merged; a datanode loses its disk; everything is
-// killed. The content of the versions stays the same, and readers do not notice.
+// A datanode, then the master, is killed while deltas are merged; a datanode loses its disk;
+// everything is killed. The content of the versions stays the same, and readers do not notice.
 
 import { cpSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -46,7 +46,9 @@ async function metric(id: string, name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1] ?? -1);
 }
 
-/** Appends until there are five deltas, and waits until `id` has merged some shards, but not all. */
+/**
+ * Appends until there are five deltas, and waits until `id` has merged some shards, but not all.
+ */
 async function mergingOn(id: string, firstVersion: number): Promise<void> {
   for (let version = firstVersion; version < firstVersion + 5; version++) {
     ({ digest } = await prices.append(version));
@@ -107,7 +109,8 @@ describe('while deltas are merged', () => {
   });
 
   test('a catalog is restored from an older copy: segments merged since are found again', async () => {
-    // Of each of 8 shards, two copies: the merged segment, and the segments of the previous version.
+    // Of each of 8 shards, two copies: the merged segment, and the segments of the previous
+    // version.
     await until('what was merged to go', () => NODES.flatMap(filesOf).length === SHARDS * 2 * 6);
     await cluster.kill('master');
     rmSync(join(cluster.folder, 'master'), { recursive: true });

@@ -46,7 +46,9 @@ const RAW_BATCHES = 256;
 const RAW_TO_MASTER = SHORT ? 2 : 6;
 const folder = mkdtempSync(join(tmpdir(), 'stele-swaps-'));
 
-/** Groups of keys, each in one slot, so that a datanode accepts an MGET of any keys of one group. */
+/**
+ * Groups of keys, each in one slot, so that a datanode accepts an MGET of any keys of one group.
+ */
 class GroupedRows extends VersionedRows {
   readonly groupCount = 64;
 
@@ -130,7 +132,10 @@ function batchesOf(keyAt: (batch: number, random: number) => string): MgetBatch[
   });
 }
 
-/** Raw connections: to the master for keys of all slots, to each datanode for those of one slot at a time. */
+/**
+ * Raw connections: to the master for keys of all slots, to each datanode for those of one slot at a
+ * time.
+ */
 async function rawReaders(): Promise<RunningReader[]> {
   const ofAllSlots = (_: number, at: number): string => rows.key(Math.floor(at * rows.count));
   const masters = Array.from({ length: RAW_TO_MASTER }, (_, number) =>

@@ -1,5 +1,5 @@
-// The etcd of three masters is gone for a while (rows 26 and 26a), a master has the wrong prefix (26b), and
-// etcd comes back empty (26c).
+// The etcd of three masters is gone for a while (rows 26 and 26a), a master has the wrong prefix
+// (26b), and etcd comes back empty (26c).
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { handOver, seconds } from '../../support/faults/fault-table.ts';

@@ -1,5 +1,5 @@
-// An etcd that is compacted every second, defragmented, and slow (rows 27 to 27b): changes take longer, and
-// nothing else is noticed.
+// An etcd that is compacted every second, defragmented, and slow (rows 27 to 27b): changes take
+// longer, and nothing else is noticed.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDelayProxy } from '../../support/faults/delay-proxy.ts';

@@ -1,5 +1,5 @@
-// A master that is stopped (SIGSTOP) for longer than any datanode may be silent, and for longer than the
-// repair delay: afterwards it does not blame the datanodes for its own pause (row 5b).
+// A master that is stopped (SIGSTOP) for longer than any datanode may be silent, and for longer
+// than the repair delay: afterwards it does not blame the datanodes for its own pause (row 5b).
 
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { DIRECT, FaultCluster, freeze, KEYSPACE } from '../../support/faults/fault-cluster.ts';

@@ -1,5 +1,5 @@
-// One load, and three leaders killed in it (row 25): while it parses, while it sends segments, and when all
-// of them are acknowledged and it commits.
+// One load, and three leaders killed in it (row 25): while it parses, while it sends segments, and
+// when all of them are acknowledged and it commits.
 
 import { join } from 'node:path';
 import { statSync } from 'node:fs';
@@ -57,7 +57,8 @@ describe.skipIf(!hasEtcd())('a load', () => {
     }
     const { code, stderr } = await finished;
     expect(code, stderr).toBe(0);
-    // Datanodes take segments without a master, so it may be over before another leader can be killed.
+    // Datanodes take segments without a master, so it may be over before another leader can be
+    // killed.
     expect(hit[0]).not.toBe('over');
     expect(await faults.digest('disturbed')).toBe(await faults.digest('undisturbed'));
     const { versions } = await cluster.ask((admin) => admin.listVersions('disturbed'));

@@ -1,5 +1,5 @@
-// The leader of three masters is killed, asked to end, or stopped for a while: nobody who reads notices,
-// and the next leader takes loads and orders (rows 24 to 24c).
+// The leader of three masters is killed, asked to end, or stopped for a while: nobody who reads
+// notices, and the next leader takes loads and orders (rows 24 to 24c).
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectLeader } from '../../../master/candidate/remote-leader.ts';
@@ -88,7 +88,8 @@ describe.skipIf(!hasEtcd())('three masters and five datanodes', () => {
       await until('the epoch of its successor', () => epochs.least > before);
       const present = epochs.least;
       await until('the end of the fault', () => performance.now() - startedMs > forMs, 2 * forMs);
-      // They are in its buffers when it goes on, and none may pass on what asks for the leader itself.
+      // They are in its buffers when it goes on, and none may pass on what asks for the leader
+      // itself.
       const held = [41, 42, 43].map((keep) =>
         stale.operations.setKeep({ keyspace: KEYSPACE, keep }).then(
           () => 'taken',

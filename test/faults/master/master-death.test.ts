@@ -1,5 +1,5 @@
-// The master is killed with -9 under readers and restarted (row 8); all processes are, in any order (row
-// 20).
+// The master is killed with -9 under readers and restarted (row 8); all processes are, in any order
+// (row 20).
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
-// Four query nodes after a TCP load balancer: one of them is killed under clients that try a failed read once
-// more, and none of them notices. What a query node has in memory does not grow with the data.
+// Four query nodes after a TCP load balancer: one of them is killed under clients that try a failed
+// read once more, and none of them notices. What a query node has in memory does not grow with the
+// data.
 
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// Masters and members of etcd are killed and stopped at random moments of loads, appends, rollbacks and
-// drops (row 28). The history of all of them is checked:
+// Masters and members of etcd are killed and stopped at random moments of loads, appends, rollbacks
+// and drops (row 28). The history of all of them is checked:
 //
 //     an acknowledged change is there for good; one that failed is there or not
 //     versions never go back, except by a rollback

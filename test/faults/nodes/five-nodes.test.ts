@@ -1,6 +1,7 @@
-// Five datanodes and three copies of everything, in one course: when the cluster is ready, the answers for
-// shards without a replica, a datanode that returns with an empty disk, everything started in any order,
-// and one datanode lost for good, of which only its own copies are made again.
+// Five datanodes and three copies of everything, in one course: when the cluster is ready, the
+// answers for shards without a replica, a datanode that returns with an empty disk, everything
+// started in any order, and one datanode lost for good, of which only its own copies are made
+// again.
 
 import { rmSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';

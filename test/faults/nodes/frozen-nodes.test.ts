@@ -15,7 +15,9 @@ import { until } from '../../support/process/stele-process.ts';
 
 /** How long a node is stopped, one trial each. */
 const FREEZES_MS = SHORT ? [3000, 3000] : [5000, 5000, 5000, 5000, 5000, 30_000, 120_000];
-/** As in killed-nodes.test.ts: with few reads, one moment without CPU time is more than 1% of them. */
+/**
+ * As in killed-nodes.test.ts: with few reads, one moment without CPU time is more than 1% of them.
+ */
 const P99_MS_MAX = SHORT ? 750 : 250;
 /** From SIGCONT until it answers reads again. */
 const BACK_MS_MAX = 5000;

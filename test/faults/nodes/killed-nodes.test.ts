@@ -1,5 +1,5 @@
-// Datanodes that are killed with -9 under 2,000 reads per second: one after the other (row 1), repeatedly
-// within the repair delay (row 7), and all holders of a shard (row 4).
+// Datanodes that are killed with -9 under 2,000 reads per second: one after the other (row 1),
+// repeatedly within the repair delay (row 7), and all holders of a shard (row 4).
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { shardOfSlot } from '../../../ring/shard.ts';
@@ -15,11 +15,14 @@ const KILLS = SHORT ? 2 : 40;
 const READS_PER_KILL = SHORT ? 1500 : 5000;
 const FLAPS = SHORT ? 3 : 10;
 /**
- * With fewer reads, and next to other tests, one stall weighs more: of 2,500 reads the slowest 25 may all
- * have started within 13 ms, so that a single stall of the machine is the p99.
+ * With fewer reads, and next to other tests, one stall weighs more: of 2,500 reads the slowest 25
+ * may all have started within 13 ms, so that a single stall of the machine is the p99.
  */
 const P99_MS_MAX = SHORT ? 750 : 250;
-/** Median over all trials, from the end of the process until every other datanode sends clients elsewhere. */
+/**
+ * Median over all trials, from the end of the process until every other datanode sends clients
+ * elsewhere.
+ */
 const AVOIDED_MS_MAX = SHORT ? 1000 : 300;
 const SHARDS = 32;
 const random = seededRandom(SEED);
@@ -147,7 +150,9 @@ function shardOf(key: string): number {
   return shardOfSlot(slotOfKey(bytes, 0, bytes.length), SHARDS);
 }
 
-/** Asks the master by RESP and HTTP for keys without a replica: anything but a clear error is wrong. */
+/**
+ * Asks the master by RESP and HTTP for keys without a replica: anything but a clear error is wrong.
+ */
 async function errorsOf(keys: readonly string[]): Promise<{ asked: number; wrong: string[] }> {
   const { master } = faults.cluster;
   const client = connectRedis(master, KEYSPACE);

@@ -1,5 +1,5 @@
-// One of five datanodes that hold 5 GB together is lost for good: how long until everything has its copies
-// again. Not part of the short form (vitest.faults.config.ts).
+// One of five datanodes that hold 5 GB together is lost for good: how long until everything has its
+// copies again. Not part of the short form (vitest.faults.config.ts).
 
 import { createWriteStream, statSync } from 'node:fs';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
-// Network partitions (row 9): a datanode is cut off from everything, in one direction only, from another
-// datanode, or from its clients. Every process has its own network, and packets over a cut link are dropped
-// silently.
+// Network partitions (row 9): a datanode is cut off from everything, in one direction only, from
+// another datanode, or from its clients. Every process has its own network, and packets over a cut
+// link are dropped silently.
 
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -123,8 +123,8 @@ describe.skipIf(network === undefined)('a cut', () => {
     async ({ doors, index, isNoticed, links, row, what }) => {
       const { cluster, ids } = faults;
       const net = network as Network;
-      // If either direction is lost, no connection can be made; it is tried from the side that is not a
-      // datanode.
+      // If either direction is lost, no connection can be made; it is tried from the side that is
+      // not a datanode.
       const looked = links.map(([from, to]) => (ids.includes(to) ? [from, to] : [to, from]));
       const isOpen = ([from = '', to = '']: readonly string[]): boolean =>
         net.reaches(from, to, cluster.node(to).grpc);

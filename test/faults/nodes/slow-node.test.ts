@@ -44,7 +44,8 @@ test(`a datanode ${DELAYS_MS.join(', ')} ms away in each direction: most reads d
     const report = window.report();
     p90Ms = Math.max(p90Ms, report.p90Ms);
     trials.add(report);
-    // A slow node is not dead: its heartbeats arrive in time. The first late one may have been cut short.
+    // A slow node is not dead: its heartbeats arrive in time. The first late one may have been cut
+    // short.
     await expect.poll(() => faults.stateOf(SLOW), { timeout: 10_000 }).toBe('serving');
     for (const proxy of proxies) proxy.delayMs = 0;
     await reader.progress(READS);

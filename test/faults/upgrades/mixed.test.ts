@@ -1,6 +1,6 @@
-// An earlier release and this one mixed: every process is replaced by this build and, where no new format was
-// switched on, by the earlier one again, under reads and nightly loads. No read fails, and every load comes to its
-// version (docs/upgrades.md).
+// An earlier release and this one mixed: every process is replaced by this build and, where no new
+// format was switched on, by the earlier one again, under reads and nightly loads. No read fails,
+// and every load comes to its version (docs/upgrades.md).
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { STELE_VERSION } from '../../../base/process/build-version.ts';
@@ -14,7 +14,9 @@ import { hasEtcd } from '../../support/process/etcd-server.ts';
 import { stele } from '../../support/process/stele-process.ts';
 import { stopWithoutFailures } from '../../support/readers/reader.ts';
 
-/** What this release is mixed with until there is a tag of one before: it does not tell its release. */
+/**
+ * What this release is mixed with until there is a tag of one before: it does not tell its release.
+ */
 const EARLIER = '1a9c9b6f1cd7';
 const THIS: Build = undefined;
 let earlier: EarlierBuild;
@@ -48,7 +50,10 @@ async function upAndDown(masters: number): Promise<void> {
     );
     return releases;
   };
-  /** Replaces one after the other; a load begins while the first and the last are away, and one when all are back. */
+  /**
+   * Replaces one after the other; a load begins while the first and the last are away, and one when
+   * all are back.
+   */
   const step = async (what: string, names: readonly string[], build: Build, loader: Build) => {
     for (const [at, name] of names.entries()) {
       const isEnd = at === 0 || at === names.length - 1;

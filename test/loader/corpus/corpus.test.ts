@@ -1,5 +1,5 @@
-// Small files of the kinds that people have: each becomes the right table, or is refused with the flag
-// that helps. The tables are written by hand; nothing of ours made them.
+// Small files of the kinds that people have: each becomes the right table, or is refused with the
+// flag that helps. The tables are written by hand; nothing of ours made them.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

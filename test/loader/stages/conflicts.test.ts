@@ -1,5 +1,5 @@
-// Keys with several values: reported with their places, or resolved by the input's order, which is that
-// of files and offsets, whatever the chunks and threads.
+// Keys with several values: reported with their places, or resolved by the input's order, which is
+// that of files and offsets, whatever the chunks and threads.
 
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../support/inputs/rows.ts';

@@ -1,5 +1,5 @@
-// A catalog that exists in memory alone: transitions are applied one after the other, as the real one
-// applies them, and whole loads are one call.
+// A catalog that exists in memory alone: transitions are applied one after the other, as the real
+// one applies them, and whole loads are one call.
 
 import type { KeyspaceUid } from '../../../base/ids.ts';
 import { asUid } from '../../support/test-ids.ts';

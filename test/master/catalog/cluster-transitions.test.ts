@@ -1,4 +1,5 @@
-// Starts of a master, restores and copies put back: numbers that may have been seen are not given again.
+// Starts of a master, restores and copies put back: numbers that may have been seen are not given
+// again.
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CatalogState } from '../../../master/catalog/catalog.ts';

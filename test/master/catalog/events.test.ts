@@ -1,4 +1,5 @@
-// The record of who did what: each change has its event, in the same transaction and in the order of the changes.
+// The record of who did what: each change has its event, in the same transaction and in the order
+// of the changes.
 
 import { describe, expect, it } from 'vitest';
 import { currentActor, runAs } from '../../../master/callers/actor.ts';

@@ -1,5 +1,5 @@
-// The deep store of a cluster of fake datanodes: their segments have no bytes, so only orders, manifests
-// and snapshots are real.
+// The deep store of a cluster of fake datanodes: their segments have no bytes, so only orders,
+// manifests and snapshots are real.
 
 import { utimesSync, writeFileSync, mkdirSync, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,5 +1,5 @@
-// A control plane for scenarios: the real core and the real catalog transitions, a clock that is set by
-// hand, and datanodes that are no more than what they would report.
+// A control plane for scenarios: the real core and the real catalog transitions, a clock that is
+// set by hand, and datanodes that are no more than what they would report.
 
 import { asSegmentId, asUid } from '../../support/test-ids.ts';
 import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';

@@ -1,4 +1,5 @@
-// Orders and states of a scenario as text, one fact a line, in an order that does not depend on chance.
+// Orders and states of a scenario as text, one fact a line, in an order that does not depend on
+// chance.
 
 import { healthWord, nodeStateWord } from '../../../proto/view-words.ts';
 import type { ControlState } from '../../../master/core/control-state.ts';
@@ -128,7 +129,9 @@ export function describeKeyspaces({ catalog, loops, view, world }: ControlState)
   });
 }
 
-/** Why each copy of a shard of the keyspace's current version is where it is, or what it waits for. */
+/**
+ * Why each copy of a shard of the keyspace's current version is where it is, or what it waits for.
+ */
 export function describeCopies(
   { inFlight, world }: ControlState,
   uid: string,

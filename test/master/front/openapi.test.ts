@@ -1,5 +1,5 @@
-// Every route is asked so that it gives each kind of answer that it has, and each answer is held against what
-// the served OpenAPI document says of that route, status and content type.
+// Every route is asked so that it gives each kind of answer that it has, and each answer is held
+// against what the served OpenAPI document says of that route, status and content type.
 
 import Fastify from 'fastify';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -202,7 +202,9 @@ async function documentOf(): Promise<Document> {
   return (await http.get('/docs/json')).json<Document>();
 }
 
-/** What is wrong with a value by a schema, by the validator that fastify has; null where nothing is. */
+/**
+ * What is wrong with a value by a schema, by the validator that fastify has; null where nothing is.
+ */
 async function schemaChecker(): Promise<(schema: object, value: unknown) => unknown> {
   const strict = { removeAdditional: false, coerceTypes: false } as const;
   const app = Fastify({ ajv: { customOptions: strict } });

@@ -1,4 +1,5 @@
-// What must hold of the store whatever happens around it: another process on it, and a disk that is full.
+// What must hold of the store whatever happens around it: another process on it, and a disk that is
+// full.
 
 import { spawnSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

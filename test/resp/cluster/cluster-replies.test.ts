@@ -100,8 +100,8 @@ describe('cluster replies', () => {
         for (let slot = start; slot <= end; slot++) owners.set(slot, listed[0]?.[1] ?? -1);
       }
       expect([...new Set(firstSeen.values())]).toEqual(['primary']);
-      // A client may assume that all ranges of a primary have the replicas of the first; there must be
-      // none.
+      // A client may assume that all ranges of a primary have the replicas of the first; there must
+      // be none.
       const introductions = new Map(slots.toReversed().map((range) => [range[2]?.[1], range]));
       expect(introductions.size).toBe(nodeCount);
       for (const [, , ...listed] of introductions.values()) {

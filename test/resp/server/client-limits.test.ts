@@ -34,8 +34,8 @@ describe('clients that do not read, all together', () => {
       before = limits.outputBytes;
       return quietRounds > 50 && before > 0;
     });
-    // Two clients could get their 4 MiB and a turn before the total was exceeded, the others a turn or
-    // less.
+    // Two clients could get their 4 MiB and a turn before the total was exceeded, the others a turn
+    // or less.
     expect(limits.outputBytes).toBeLessThan(16 * MiB);
     const [one] = clients;
     for (const other of clients.slice(1)) other.socket.destroy();

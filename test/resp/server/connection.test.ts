@@ -134,7 +134,8 @@ describe('RespConnection with a backend that answers at once', () => {
       await other.send('PING\r\n').wait(round);
       meanwhile.push(executed - before);
     }
-    // A round trip in one process takes a few iterations of its event loop, each with one such turn.
+    // A round trip in one process takes a few iterations of its event loop, each with one such
+    // turn.
     expect(Math.max(...meanwhile)).toBeLessThan(10 * 64);
     expect(await deep.wait(count)).toHaveLength(count);
   });

@@ -1,5 +1,5 @@
-// Rules that are broken on purpose, to see that the simulation notices. Each is planted from outside, by a wrapper
-// around an object of the product or around what that stands on.
+// Rules that are broken on purpose, to see that the simulation notices. Each is planted from
+// outside, by a wrapper around an object of the product or around what that stands on.
 
 import { SteleError } from '../../../base/errors.ts';
 import type { Env } from '../../../base/env.ts';
@@ -125,7 +125,10 @@ function asLoadsRan(state: CatalogState): CatalogState {
   );
 }
 
-/** A timer that fires late finds the time at which it was due, and does not wait for what has come meanwhile. */
+/**
+ * A timer that fires late finds the time at which it was due, and does not wait for what has come
+ * meanwhile.
+ */
 function withoutLateness(env: Env, clockMs: () => number): Env {
   let dueMs: number | undefined;
   const nowMs = (): number => dueMs ?? clockMs();

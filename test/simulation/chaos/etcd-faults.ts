@@ -64,8 +64,8 @@ function cutOff({ clock, master, network, random }: Cluster, { masters }: Severa
 }
 
 /**
- * The way etcd is restored: all masters are ended before, and started afterwards. A backup that names files which were
- * deleted since then is useless.
+ * The way etcd is restored: all masters are ended before, and started afterwards. A backup that
+ * names files which were deleted since then is useless.
  */
 function restoreEtcd(sim: Cluster, { etcd, masters }: Several): void {
   const { judge, random } = sim;

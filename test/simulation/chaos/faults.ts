@@ -1,5 +1,5 @@
-// Faults that strike a simulated cluster. Each is chosen by chance, and looks first whether it may: a fault that
-// destroys the last good copy of something would prove nothing.
+// Faults that strike a simulated cluster. Each is chosen by chance, and looks first whether it may:
+// a fault that destroys the last good copy of something would prove nothing.
 
 import { openSegment } from '../../../segment/reader.ts';
 import type { Cluster, Single } from '../cluster/cluster.ts';
@@ -95,8 +95,8 @@ function crashMaster(sim: Cluster): void {
 }
 
 /**
- * Restores the master's store from a backup, which lacks the last changes. A backup that names files which were
- * deleted since then is useless, and is not restored.
+ * Restores the master's store from a backup, which lacks the last changes. A backup that names
+ * files which were deleted since then is useless, and is not restored.
  */
 function restoreCatalog({ judge, random }: Cluster, { master, store }: Single): void {
   if (!master.alive) return;
@@ -132,7 +132,9 @@ function calmNetwork(sim: Cluster): void {
   Object.assign(sim.network.faults, { loss: 0, duplication: 0, longDelayMs: 0 });
 }
 
-/** Back with nothing; not while a load counts on it, or where it has the last good copy of anything. */
+/**
+ * Back with nothing; not while a load counts on it, or where it has the last good copy of anything.
+ */
 function emptyDisk(sim: Cluster): void {
   const node = anyDatanode(sim, ({ alive }) => alive);
   if (node === undefined || sim.loader.running > 0) return;
@@ -241,7 +243,10 @@ function failMetadata(sim: Cluster, { store }: Single): void {
   });
 }
 
-/** A loader falls silent, the datanodes take long to measure what it appends, and another load begins. */
+/**
+ * A loader falls silent, the datanodes take long to measure what it appends, and another load
+ * begins.
+ */
 function endLease(sim: Cluster): void {
   const { clock, loader, random } = sim;
   const keyspace = keyspaceAtRandom(sim);

@@ -13,7 +13,9 @@ export function restartLater(
   });
 }
 
-/** The process stalls, as if its machine did; afterwards its timers fire before messages are read. */
+/**
+ * The process stalls, as if its machine did; afterwards its timers fire before messages are read.
+ */
 export function pauseFor(sim: Cluster, process: SimProcess, delayMs: number): void {
   if (!process.alive || process.paused) return;
   process.paused = true;

@@ -1,4 +1,5 @@
-// What people do to a simulated cluster: operators, by the product's operations (master/operations/), loads, readers.
+// What people do to a simulated cluster: operators, by the product's operations
+// (master/operations/), loads, readers.
 
 import { SteleError } from '../../../base/errors.ts';
 import type { LeaderCalls } from '../../../proto/operations.ts';
@@ -98,7 +99,10 @@ function joinNode(sim: Cluster): void {
   node.start();
 }
 
-/** The product refuses it for a node that runs, and for one that may have the only copy of something. */
+/**
+ * The product refuses it for a node that runs, and for one that may have the only copy of
+ * something.
+ */
 function removeDead(sim: Cluster): void {
   const nodes = [...(sim.master.plane?.leader.world.nodes.values() ?? [])];
   const dead = nodes.find(({ liveness }) => liveness === 'DOWN');
@@ -179,8 +183,8 @@ export function readAtRandom(sim: Cluster): void {
 }
 
 /**
- * All keys of the current versions, of every node that the master names for their shard. What is returned gets those
- * that no node has answered yet.
+ * All keys of the current versions, of every node that the master names for their shard. What is
+ * returned gets those that no node has answered yet.
  */
 export function readEverything(sim: Cluster): Set<string> {
   const unanswered = new Set<string>();

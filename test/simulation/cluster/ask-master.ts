@@ -1,5 +1,5 @@
-// What loaders, operators and datanodes ask of a master, over the simulated network. Of several masters, any may be
-// asked: one that follows passes it on.
+// What loaders, operators and datanodes ask of a master, over the simulated network. Of several
+// masters, any may be asked: one that follows passes it on.
 
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import { runAs } from '../../../master/callers/actor.ts';

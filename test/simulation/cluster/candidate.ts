@@ -1,5 +1,6 @@
-// One of several masters: the product's candidate (master/candidate/candidate.ts), with its election, its store on
-// etcd and the control plane of its terms, over the simulated etcd, links, clock and chance.
+// One of several masters: the product's candidate (master/candidate/candidate.ts), with its
+// election, its store on etcd and the control plane of its terms, over the simulated etcd, links,
+// clock and chance.
 //
 // Killed, it loses everything. It reaches the other masters by peers.ts.
 

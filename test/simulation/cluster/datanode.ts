@@ -1,7 +1,8 @@
-// A datanode: the product's own (datanode/start-node.ts) over a simulated disk, links, clock and chance.
+// A datanode: the product's own (datanode/start-node.ts) over a simulated disk, links, clock and
+// chance.
 //
-// What is not the product's here: the ports (world/links.ts), and the scrubber's look at a file, which the product
-// takes in a worker thread that has the real disk.
+// What is not the product's here: the ports (world/links.ts), and the scrubber's look at a file,
+// which the product takes in a worker thread that has the real disk.
 
 import type { Env } from '../../../base/env.ts';
 import type { ObjectStore } from '../../../archive/object-store.ts';

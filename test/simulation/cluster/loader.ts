@@ -1,9 +1,10 @@
-// Loads of a simulation, replaces and appends: begin, push every segment to the owners that the master names, commit,
-// all of it over the simulated network, against the product's loads (master/loads/) and its intake.
+// Loads of a simulation, replaces and appends: begin, push every segment to the owners that the
+// master names, commit, all of it over the simulated network, against the product's loads
+// (master/loads/) and its intake.
 //
-// It says what the product's loader says (loader/), which is not run here: its parsing has no part in this, and its
-// threads cannot be simulated. A load that does not come through is tried again, or given up; the next one into the
-// keyspace takes its place after the end of its lease.
+// It says what the product's loader says (loader/), which is not run here: its parsing has no part
+// in this, and its threads cannot be simulated. A load that does not come through is tried again,
+// or given up; the next one into the keyspace takes its place after the end of its lease.
 
 import { ERROR_TABLE, SteleError } from '../../../base/errors.ts';
 import { addTotals } from '../../../master/catalog/totals.ts';

@@ -1,4 +1,5 @@
-// A master: the product's control plane (master/control-plane.ts) over the simulated store, links, clock and chance.
+// A master: the product's control plane (master/control-plane.ts) over the simulated store, links,
+// clock and chance.
 //
 // Killed, it loses everything but the store. Its supervisor starts it again when it ends by itself.
 

@@ -1,4 +1,5 @@
-// How one simulated master reaches another one: in the place of gRPC (master/candidate/peers.ts), the simulated network.
+// How one simulated master reaches another one: in the place of gRPC (master/candidate/peers.ts),
+// the simulated network.
 
 import { toSteleError, SteleError } from '../../../base/errors.ts';
 import { currentActor, runAs } from '../../../master/callers/actor.ts';

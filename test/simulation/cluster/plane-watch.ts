@@ -1,5 +1,5 @@
-// What the judge sees of a master's control plane, whether that is the only one or leads for a while; the fault that
-// makes parts of a master throw is injected here.
+// What the judge sees of a master's control plane, whether that is the only one or leads for a
+// while; the fault that makes parts of a master throw is injected here.
 
 import type { BackgroundTasks } from '../../../base/background.ts';
 import { currentActor } from '../../../master/callers/actor.ts';

@@ -1,5 +1,6 @@
-// Segments of a simulation: real ones, of the few keys and values that a simulated shard may have. A segment's file
-// says whose keyspace it is, so each is built, once, for the keyspace that it is loaded into.
+// Segments of a simulation: real ones, of the few keys and values that a simulated shard may have.
+// A segment's file says whose keyspace it is, so each is built, once, for the keyspace that it is
+// loaded into.
 
 import { buildSegment } from '../../../segment/builder.ts';
 import { findRecord, openSegment, valueEnd, valueStart } from '../../../segment/reader.ts';

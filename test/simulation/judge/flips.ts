@@ -1,5 +1,5 @@
-// What must hold at the moment at which a change of the catalog is durable: a version becomes current, or segments of
-// one are replaced by what they were merged to.
+// What must hold at the moment at which a change of the catalog is durable: a version becomes
+// current, or segments of one are replaced by what they were merged to.
 
 import type { CatalogState, Change } from '../../../master/catalog/catalog.ts';
 import type { ManifestRecord, VersionRecord } from '../../../master/catalog/records.ts';

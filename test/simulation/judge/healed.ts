@@ -39,7 +39,10 @@ function notFollowing({ master, several }: Cluster): string {
   return '';
 }
 
-/** Every owner has every segment of every kept version, intact; no node has segments of other owners. */
+/**
+ * Every owner has every segment of every kept version, intact; no node has segments of other
+ * owners.
+ */
 function misplaced({ datanodes, judge }: Cluster, world: World): string {
   const wanted = new Map<string, Set<string>>();
   for (const dataset of world.datasets) {

@@ -1,5 +1,5 @@
-// What must hold at every moment of a simulation, whatever has failed. It sees everything: all disks, the durable
-// catalog, every order that is obeyed and every answer that is given.
+// What must hold at every moment of a simulation, whatever has failed. It sees everything: all
+// disks, the durable catalog, every order that is obeyed and every answer that is given.
 //
 //   one value per (keyspace, version, key), ever             contents.ts
 //   counts and digest of a version are those of its rows     contents.ts
@@ -51,7 +51,10 @@ import { judgeFlips } from './flips.ts';
 import { LeaderJudge } from './leaders.ts';
 import { misplaced } from './placement.ts';
 
-/** Orders of a master, which a node obeys also after a restart; what only says what to serve; questions. */
+/**
+ * Orders of a master, which a node obeys also after a restart; what only says what to serve;
+ * questions.
+ */
 const ORDERS: ReadonlySet<CallName> = new Set([
   'copySegments',
   'dropSegments',
@@ -60,7 +63,10 @@ const ORDERS: ReadonlySet<CallName> = new Set([
   'restart',
 ]);
 const SERVING: ReadonlySet<CallName> = new Set(['applyView', 'putManifest']);
-/** So long a node, its master and what is between them must have been well, for a miss to be without a reason. */
+/**
+ * So long a node, its master and what is between them must have been well, for a miss to be without
+ * a reason.
+ */
 const WELL_MS = 4_000;
 /** A commit may count on a copy that has rotted so long ago: one fault more than it can know of. */
 const ROTTEN_MS = 20_000;
@@ -136,13 +142,18 @@ export class Judge {
     this.acknowledgements.push({ uid, version });
   }
 
-  /** What was committed since the backup was made is lost, also if its loader hears of it only later. */
+  /**
+   * What was committed since the backup was made is lost, also if its loader hears of it only
+   * later.
+   */
   restored({ version }: CatalogState): void {
     const known: ReadonlySet<string> = new Set(version.keys());
     for (const ref of this.#committed) if (!known.has(ref)) this.#lost.add(ref);
   }
 
-  /** At the end: what was acknowledged is known, unless its keyspace was deleted or it was retired. */
+  /**
+   * At the end: what was acknowledged is known, unless its keyspace was deleted or it was retired.
+   */
   nothingLost(): void {
     const { keyspace, version } = this.#cluster.metadata.stored.catalog;
     for (const { uid, version: number } of this.acknowledgements) {
@@ -314,7 +325,10 @@ export class Judge {
     this.#rottedAtMs.set(`${id} ${name}`, this.#cluster.clock.nowMs);
   }
 
-  /** Whether the node's copy may be counted on: it is there, or has rotted of late, and is being seen to. */
+  /**
+   * Whether the node's copy may be counted on: it is there, or has rotted of late, and is being
+   * seen to.
+   */
   isCountedOn(node: SimDatanode, name: string): boolean {
     const rottedAtMs = this.#rottedAtMs.get(`${node.id} ${name}`) ?? Number.NEGATIVE_INFINITY;
     return this.isDurableOn(node, name) || this.#cluster.clock.nowMs - rottedAtMs < ROTTEN_MS;

@@ -1,5 +1,5 @@
-// Owners are distinct nodes, in as many zones and on as many hosts as there are: all of them, and the first few,
-// which keyspaces with fewer copies have.
+// Owners are distinct nodes, in as many zones and on as many hosts as there are: all of them, and
+// the first few, which keyspaces with fewer copies have.
 
 import { eligibleNodes } from '../../../master/core/world/world.ts';
 import type { World } from '../../../master/core/world/world.ts';

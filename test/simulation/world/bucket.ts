@@ -1,5 +1,5 @@
-// A bucket that all processes of a simulation reach: it answers late, refuses, and does what it was asked without
-// saying so. What it has is whole and durable at once.
+// A bucket that all processes of a simulation reach: it answers late, refuses, and does what it was
+// asked without saying so. What it has is whole and durable at once.
 
 import { SteleError } from '../../../base/errors.ts';
 import type {
@@ -23,14 +23,19 @@ interface Stored {
 
 export class SimBucket {
   readonly objects = new Map<string, Stored>();
-  /** The part of the calls that fail: half of them before, half of them after they are carried out. */
+  /**
+   * The part of the calls that fail: half of them before, half of them after they are carried out.
+   */
   failure = 0;
   hangsUntilMs = 0;
   readonly clock: SimClock;
   readonly random: SimRandom;
   readonly #deleted: (name: string) => void;
 
-  /** `deleted` is called with each object that was there. Has chances of its own: other seeds stay as they are. */
+  /**
+   * `deleted` is called with each object that was there. Has chances of its own: other seeds stay
+   * as they are.
+   */
   constructor(clock: SimClock, seed: number, deleted: (name: string) => void) {
     this.clock = clock;
     this.random = new SimRandom(seed);

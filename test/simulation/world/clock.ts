@@ -1,7 +1,7 @@
 // Simulated time: events in the order of their time, and of their making where times are equal.
 //
-// What a process has planned dies with it (its `life` is another one afterwards) and waits while it is paused.
-// Nothing here knows the real clock, so a run is a function of its seed.
+// What a process has planned dies with it (its `life` is another one afterwards) and waits while it
+// is paused. Nothing here knows the real clock, so a run is a function of its seed.
 
 import type { SimNetworkCall } from './network.ts';
 
@@ -105,7 +105,10 @@ export class SimClock {
     }
   }
 
-  /** Lets a paused process go on: timers that are due fire before messages are read, as in an event loop. */
+  /**
+   * Lets a paused process go on: timers that are due fire before messages are read, as in an event
+   * loop.
+   */
   unpause(process: SimProcess): void {
     process.paused = false;
     const { messages, timers } = process.backlog;

@@ -12,7 +12,9 @@ class Process extends SimProcess {
   }
 }
 
-/** Does `work` on a disk, then takes the power away; what is left at `path`, for each of many seeds. */
+/**
+ * Does `work` on a disk, then takes the power away; what is left at `path`, for each of many seeds.
+ */
 async function leftAfter(
   work: (files: Files) => Promise<unknown>,
   path: string,

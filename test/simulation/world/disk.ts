@@ -1,8 +1,10 @@
-// A disk that keeps the promises of POSIX and no others: what was synced survives a power cut; of what was written
-// and not synced a part survives, or none. The same for the entries of each folder.
+// A disk that keeps the promises of POSIX and no others: what was synced survives a power cut; of
+// what was written and not synced a part survives, or none. The same for the entries of each
+// folder.
 //
-// Faults: a write, sync or rename fails (EIO), there is no room (ENOSPC), nothing is answered for a while, a bit of
-// a file flips. A disk belongs to one process; what a run of it has asked for dies with that run.
+// Faults: a write, sync or rename fails (EIO), there is no room (ENOSPC), nothing is answered for a
+// while, a bit of a file flips. A disk belongs to one process; what a run of it has asked for dies
+// with that run.
 
 import { basename, dirname } from 'node:path';
 import type { Files, OpenFile } from '../../../base/disk/files.ts';

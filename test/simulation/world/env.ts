@@ -1,4 +1,5 @@
-// What one run of a simulated process has from its machine: base/env.ts over the simulated clock, disk and chance.
+// What one run of a simulated process has from its machine: base/env.ts over the simulated clock,
+// disk and chance.
 
 import type { Env } from '../../../base/env.ts';
 import type { Cancel } from '../../../base/clock.ts';

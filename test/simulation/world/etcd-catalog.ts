@@ -1,5 +1,6 @@
-// The catalog that is durable in etcd, read from its keys by another way than the product's: a transaction counts from
-// the moment at which its entries or its journal are written, and a journal is an overlay until it is applied.
+// The catalog that is durable in etcd, read from its keys by another way than the product's: a
+// transaction counts from the moment at which its entries or its journal are written, and a journal
+// is an overlay until it is applied.
 
 import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';
 import type { CatalogState, Change } from '../../../master/catalog/catalog.ts';

@@ -1,9 +1,11 @@
-// etcd as several masters have it: the one in memory (test/support/peers/memory-etcd.ts) over the simulated network,
-// on the simulated clock. Of its own time it has only that of its leases and its answers.
+// etcd as several masters have it: the one in memory (test/support/peers/memory-etcd.ts) over the
+// simulated network, on the simulated clock. Of its own time it has only that of its leases and its
+// answers.
 //
-// Faults: it refuses one master or all of them; it answers late, before or after it has made what it was asked; it is
-// cut off in one direction (world/network.ts), so that a call, an answer or the events of a watch are lost; its connections break with
-// calls in progress; it forgets its history; it goes back to an earlier state.
+// Faults: it refuses one master or all of them; it answers late, before or after it has made what
+// it was asked; it is cut off in one direction (world/network.ts), so that a call, an answer or the
+// events of a watch are lost; its connections break with calls in progress; it forgets its history;
+// it goes back to an earlier state.
 
 import { SteleError } from '../../../base/errors.ts';
 import type {
@@ -104,7 +106,9 @@ export class SimEtcd extends SimProcess {
     return new SimEtcdClient(this, from, this.#world);
   }
 
-  /** All connections break: whether the calls in progress are made, or will be, nobody learns of it. */
+  /**
+   * All connections break: whether the calls in progress are made, or will be, nobody learns of it.
+   */
   disconnect(): void {
     for (const end of [...this.underWay]) end();
   }
@@ -120,8 +124,8 @@ export class SimEtcd extends SimProcess {
   }
 
   /**
-   * All masters have been ended: what they have sent does not arrive any more. The marker is deleted, as
-   * docs/operations.md says.
+   * All masters have been ended: what they have sent does not arrive any more. The marker is
+   * deleted, as docs/operations.md says.
    */
   restore({ state }: Backup): void {
     this.generation++;

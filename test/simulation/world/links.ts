@@ -1,8 +1,9 @@
-// Links to simulated datanodes: the product's own messages, encoded and decoded as on a wire, over the simulated
-// network, to the object that runs at the address by then (datanode/endpoints/direct-link.ts answers there).
+// Links to simulated datanodes: the product's own messages, encoded and decoded as on a wire, over
+// the simulated network, to the object that runs at the address by then
+// (datanode/endpoints/direct-link.ts answers there).
 //
-// In the place of transport/: sockets, gRPC and frames are the operating system's and grpc-js's as much as ours, and
-// have tests of their own.
+// In the place of transport/: sockets, gRPC and frames are the operating system's and grpc-js's as
+// much as ours, and have tests of their own.
 
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import * as messages from '../../../proto/gen/stele/v1/datanode.ts';

@@ -1,8 +1,9 @@
-// The master's metadata store (master/metadata/port.ts) on a disk that outlives the master's process: conditional
-// transactions, durable some time before they are answered.
+// The master's metadata store (master/metadata/port.ts) on a disk that outlives the master's
+// process: conditional transactions, durable some time before they are answered.
 //
-// Faults: a transaction is refused, or is not answered for seconds; the process ends while one is in progress, which is
-// then made or not; the store goes back to an earlier state, as when it is restored from a backup.
+// Faults: a transaction is refused, or is not answered for seconds; the process ends while one is
+// in progress, which is then made or not; the store goes back to an earlier state, as when it is
+// restored from a backup.
 
 import { SteleError } from '../../../base/errors.ts';
 import { applyChanges, emptyCatalog } from '../../../master/catalog/catalog.ts';

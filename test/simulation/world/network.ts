@@ -1,8 +1,9 @@
 // A network that delays, loses, doubles and reorders messages, and can be cut in one direction.
 //
-// A call is a message there and a message back; either may be lost or come twice. The caller hears of it once: the
-// first answer, the end of the connection, or the end of its deadline. What reaches a dead process is lost or
-// refused; what reaches a paused one waits. A call names no run of its target: that is for the target to check.
+// A call is a message there and a message back; either may be lost or come twice. The caller hears
+// of it once: the first answer, the end of the connection, or the end of its deadline. What reaches
+// a dead process is lost or refused; what reaches a paused one waits. A call names no run of its
+// target: that is for the target to check.
 
 import { SteleError } from '../../../base/errors.ts';
 import type { SimClock, SimProcess } from './clock.ts';
@@ -37,8 +38,9 @@ export class SimNetwork {
   }
 
   /**
-   * Calls `handle` at `to` for each message that arrives there; `done` is called once at `from`, unless that has
-   * died meanwhile. Returns a function that ends the call with an error of the caller's.
+   * Calls `handle` at `to` for each message that arrives there; `done` is called once at `from`,
+   * unless that has died meanwhile. Returns a function that ends the call with an error of the
+   * caller's.
    */
   call<Value>(
     from: SimProcess,

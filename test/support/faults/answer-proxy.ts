@@ -1,5 +1,6 @@
-// A TCP proxy in front of one address that loses answers: what the server sends is dropped from a moment on, and
-// with its first bytes the connection is cut, so that its client does not learn what the server has done.
+// A TCP proxy in front of one address that loses answers: what the server sends is dropped from a
+// moment on, and with its first bytes the connection is cut, so that its client does not learn what
+// the server has done.
 
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';

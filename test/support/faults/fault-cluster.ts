@@ -1,5 +1,5 @@
-// The start of most fault tests: a cluster with one keyspace of self-describing rows, and readers with
-// 2,000 reads per second (1,000 in the short form) over its three interfaces.
+// The start of most fault tests: a cluster with one keyspace of self-describing rows, and readers
+// with 2,000 reads per second (1,000 in the short form) over its three interfaces.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -46,7 +46,9 @@ export class FaultCluster {
     this.ids = ids;
   }
 
-  /** Resolves when the cluster is GREEN. The master has no cache, so every read needs a datanode. */
+  /**
+   * Resolves when the cluster is GREEN. The master has no cache, so every read needs a datanode.
+   */
   static async start(options: FaultClusterOptions = {}): Promise<FaultCluster> {
     const { datanodes = 3, masterFlags = [], rows: count = 20_000 } = options;
     const cluster = await TestCluster.start({
@@ -71,7 +73,10 @@ export class FaultCluster {
     return join(this.cluster.folder, id);
   }
 
-  /** Reads from now on, over all three interfaces or some of them; resolves when all of them are warm. */
+  /**
+   * Reads from now on, over all three interfaces or some of them; resolves when all of them are
+   * warm.
+   */
   async read(
     doors: readonly string[] = [DIRECT, MASTER_RESP, HTTP],
     keyAt: (index: number) => string = (index) => this.rows.key(index),

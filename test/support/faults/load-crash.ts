@@ -73,8 +73,8 @@ export function loadCrash(options: LoadCrashOptions): void {
   }
 
   /**
-   * Runs the load and kills it at a random step after those that it has reached before; starts from nothing
-   * if it ended before it could be killed.
+   * Runs the load and kills it at a random step after those that it has reached before; starts from
+   * nothing if it ended before it could be killed.
    */
   async function killOnce(keyspace: string, before: Steps): Promise<Steps> {
     let done = before.chunks + before.shards;

@@ -1,5 +1,6 @@
 // The start of the fault tests of several masters: a cluster on a real etcd with one keyspace of
-// self-describing rows, a query node, and readers over all masters, the query node and the datanodes.
+// self-describing rows, a query node, and readers over all masters, the query node and the
+// datanodes.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
-// A cluster whose processes are replaced by another build of Stele, one at a time, on their data folders and ports:
-// three datanodes with two copies of everything, masters (one, or several on etcd) and a query node.
+// A cluster whose processes are replaced by another build of Stele, one at a time, on their data
+// folders and ports: three datanodes with two copies of everything, masters (one, or several on
+// etcd) and a query node.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -108,8 +109,8 @@ export class MixedCluster {
   }
 
   /**
-   * Ends a process as SIGTERM does, and starts `build` in its place; resolves when it serves and the cluster is
-   * whole. `meanwhile` runs while it is away.
+   * Ends a process as SIGTERM does, and starts `build` in its place; resolves when it serves and
+   * the cluster is whole. `meanwhile` runs while it is away.
    */
   async replace(name: string, build: Build, meanwhile?: () => Promise<void>): Promise<void> {
     await this.whole();
@@ -123,7 +124,9 @@ export class MixedCluster {
     this.#avoided.delete(name);
   }
 
-  /** The file of a version, and its load by a process of `build`, which must come to that version. */
+  /**
+   * The file of a version, and its load by a process of `build`, which must come to that version.
+   */
   async prepared(version: number, build: Build): Promise<Loading> {
     const file = join(this.folder, `rows-${version}.data`);
     await this.rows.write(file, version);

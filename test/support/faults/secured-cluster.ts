@@ -64,7 +64,9 @@ export class SecuredCluster {
     if (this.#isTls) await this.#certificates();
   }
 
-  /** Of `reader`, of a stranger with the names of a process, and of the authority that signed it. */
+  /**
+   * Of `reader`, of a stranger with the names of a process, and of the authority that signed it.
+   */
   async #certificates(): Promise<void> {
     const own = flags({ dir: join(this.dataDir, 'certs') });
     const strange = flags({ dir: join(this.folder, 'elsewhere') });
@@ -105,7 +107,10 @@ export class SecuredCluster {
     return run([...words, ...admin, ...tls]);
   }
 
-  /** How those appear who trust the cluster: without a certificate, as a user, or as what is not of it. */
+  /**
+   * How those appear who trust the cluster: without a certificate, as a user, or as what is not of
+   * it.
+   */
   identity(who: 'nobody' | 'reader' | 'node' | 'foreign node'): TlsIdentity | undefined {
     if (!this.#isTls) return undefined;
     const elsewhere = join(this.folder, 'elsewhere');

@@ -1,5 +1,6 @@
-// A TCP load balancer as users have one in front of query nodes: every connection goes to the next address,
-// and past one that refuses it. What is lost on a connection is lost: it sends nothing twice.
+// A TCP load balancer as users have one in front of query nodes: every connection goes to the next
+// address, and past one that refuses it. What is lost on a connection is lost: it sends nothing
+// twice.
 
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';

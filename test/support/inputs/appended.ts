@@ -1,5 +1,5 @@
-// A keyspace that is loaded by appends, and its expected content after each: every version rewrites the hot
-// keys, so a batch of them shows its version.
+// A keyspace that is loaded by appends, and its expected content after each: every version rewrites
+// the hot keys, so a batch of them shows its version.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,7 +50,10 @@ export class AppendedKeyspace {
     return this.#load(1, [...this.#hotRows(1), ...cold]);
   }
 
-  /** All hot rows with new values, some new rows, and some unchanged ones, on top of version `before`. */
+  /**
+   * All hot rows with new values, some new rows, and some unchanged ones, on top of version
+   * `before`.
+   */
   async append(version: number, before = version - 1): Promise<LoadSummary> {
     const fresh = Array.from({ length: ADDED }, (_unused, index): Row => [
       `new-${version}-${index}`,

@@ -2,7 +2,10 @@
 
 import { DuckDBInstance } from '@duckdb/node-api';
 
-/** Runs statements in a database of their own; returns the rows of the last one, all columns as text. */
+/**
+ * Runs statements in a database of their own; returns the rows of the last one, all columns as
+ * text.
+ */
 export async function duckdb(...statements: string[]): Promise<(string | null)[][]> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();

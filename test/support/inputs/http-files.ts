@@ -17,7 +17,9 @@ export class HttpFiles {
   user = '';
   /** Answers all requests with this status. */
   status = 0;
-  /** Called before each answer; returns how many bytes of it are sent before the connection breaks. */
+  /**
+   * Called before each answer; returns how many bytes of it are sent before the connection breaks.
+   */
   breakAfter: () => number | undefined = () => undefined;
   #server: Server | undefined;
   #port = 0;

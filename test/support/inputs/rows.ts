@@ -26,7 +26,10 @@ export function generateSample(path: string, rows: number, seed: number): void {
   execFileSync(process.execPath, [script, ...flags({ rows, seed, out: path })]);
 }
 
-/** Numbered keys whose values contain their key and version, so that every read can be checked by itself. */
+/**
+ * Numbered keys whose values contain their key and version, so that every read can be checked by
+ * itself.
+ */
 export class VersionedRows {
   readonly count: number;
 

@@ -1,6 +1,6 @@
-// Runs the pods of rendered objects as processes, so that what a chart says is tried and not only looked at: each pod
-// has a network of its own, the names of its service, its variables, and its volumes at their places, in a mount
-// namespace over this machine's /etc and /var/lib.
+// Runs the pods of rendered objects as processes, so that what a chart says is tried and not only
+// looked at: each pod has a network of its own, the names of its service, its variables, and its
+// volumes at their places, in a mount namespace over this machine's /etc and /var/lib.
 
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { get as getHttp } from 'node:http';
@@ -13,7 +13,10 @@ import type { Container, HttpProbe, KubernetesObject, PodSpec, Volume } from './
 const NAMESPACE = 'default';
 const DOMAIN = `${NAMESPACE}.svc.cluster.local`;
 
-/** Overlays that only the process and its children see, then each volume, then the program that follows `--`. */
+/**
+ * Overlays that only the process and its children see, then each volume, then the program that
+ * follows `--`.
+ */
 const MOUNTED = `
   set -e
   mount -t tmpfs tmpfs /mnt
@@ -64,8 +67,8 @@ export class PodRunner {
   readonly #running = new Map<string, SteleProcess>();
 
   /**
-   * `network` has a namespace of the name of each pod, `secrets` the contents of secrets by name and key, and `names`
-   * more names by the namespace that they lead to.
+   * `network` has a namespace of the name of each pod, `secrets` the contents of secrets by name
+   * and key, and `names` more names by the namespace that they lead to.
    */
   constructor(
     objects: readonly KubernetesObject[],

@@ -1,6 +1,6 @@
-// Checks objects of Kubernetes against its API: the compiler checks each as a literal of the type of its kind, so
-// that it finds missing fields, values of other types, and fields that do not exist, which a server would drop or
-// refuse.
+// Checks objects of Kubernetes against its API: the compiler checks each as a literal of the type
+// of its kind, so that it finds missing fields, values of other types, and fields that do not
+// exist, which a server would drop or refuse.
 
 import { join } from 'node:path';
 import ts from 'typescript';

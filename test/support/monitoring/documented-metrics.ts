@@ -31,7 +31,9 @@ export function documentedMetrics(role?: MetricsRole): Map<string, DocumentedMet
   );
 }
 
-/** The names of metrics in a text or a query, those of histograms without `_bucket` and the like. */
+/**
+ * The names of metrics in a text or a query, those of histograms without `_bucket` and the like.
+ */
 export function metricsIn(text: string): string[] {
   const known = documentedMetrics();
   const names = [...text.matchAll(/(?<![\w#-])(?:stele|process|nodejs)_\w+(?![\w-]*[./])/g)].map(

@@ -1,4 +1,5 @@
-// A real Prometheus that scrapes a cluster of a test, with the settings of deploy/prometheus/prometheus.yml.
+// A real Prometheus that scrapes a cluster of a test, with the settings of
+// deploy/prometheus/prometheus.yml.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -66,8 +67,8 @@ export class PrometheusServer {
   }
 
   /**
-   * Scrapes the HTTP ports in `targets` once a second. `secured` are the settings that the example has as
-   * comments.
+   * Scrapes the HTTP ports in `targets` once a second. `secured` are the settings that the example
+   * has as comments.
    */
   static async start(
     targets: readonly string[],

@@ -7,7 +7,9 @@ export function hasPromtool(): boolean {
   return hasTool('promtool', 'prometheus');
 }
 
-/** The complaints about metrics in Prometheus' text format, a line each; empty if there are none. */
+/**
+ * The complaints about metrics in Prometheus' text format, a line each; empty if there are none.
+ */
 export function complaintsAbout(metrics: string): Promise<string> {
   return runTool('promtool', ['check', 'metrics'], metrics);
 }

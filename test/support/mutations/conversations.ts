@@ -1,4 +1,5 @@
-// Sends bytes to a port of a process, from many clients at a time, and checks the process afterwards.
+// Sends bytes to a port of a process, from many clients at a time, and checks the process
+// afterwards.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -15,8 +16,8 @@ const REPLY_BYTES_MAX = 1 << 20;
 const GROWTH_BYTES_MAX = 64 * 1024 ** 2;
 
 /**
- * Calls `onLate` after this many seconds of the process's own running time, so that a stalled machine makes
- * nobody late. Returns a function that stops it.
+ * Calls `onLate` after this many seconds of the process's own running time, so that a stalled
+ * machine makes nobody late. Returns a function that stops it.
  */
 function whenLate(onLate: () => void): () => void {
   let ticks = 0;
@@ -37,11 +38,12 @@ export async function startTarget(): Promise<TestCluster> {
 }
 
 /**
- * Sends `pieces`, closes its side, and resolves to the start of the reply once the server has closed too.
- * The server must also close after an incomplete command, which can never be completed. With `patienceMs`
- * the connection is cut after that time, because an HTTP/2 server waits for the rest of a frame until a
- * ping shows that the peer is gone. With `endAfterMs` its side is closed when the reply begins, or after that
- * time: Node.js drops an HTTP request whose client has closed before the answer.
+ * Sends `pieces`, closes its side, and resolves to the start of the reply once the server has
+ * closed too. The server must also close after an incomplete command, which can never be completed.
+ * With `patienceMs` the connection is cut after that time, because an HTTP/2 server waits for the
+ * rest of a frame until a ping shows that the peer is gone. With `endAfterMs` its side is closed
+ * when the reply begins, or after that time: Node.js drops an HTTP request whose client has closed
+ * before the answer.
  */
 export function converse(
   port: number,
@@ -94,8 +96,8 @@ export function residentBytes(pid: number): number {
 const openFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
 
 /**
- * Checks that the process runs on in bounded memory and holds none of the connections that `talk(share)`
- * has made.
+ * Checks that the process runs on in bounded memory and holds none of the connections that
+ * `talk(share)` has made.
  */
 export async function expectUnharmed(
   pid: number,

@@ -1,5 +1,5 @@
-// Malformed HTTP conversations from a seed. None of them asks for a change that could be carried out: drops
-// and moves name things that do not exist.
+// Malformed HTTP conversations from a seed. None of them asks for a change that could be carried
+// out: drops and moves name things that do not exist.
 
 import { Mutator } from './mutations.ts';
 

@@ -1,7 +1,7 @@
 // Protobuf messages of every kind in the contracts, with unexpected values, from a seed.
 //
-// They are made from the descriptors, field by field, as bytes, because the generated encoders would refuse
-// many of them.
+// They are made from the descriptors, field by field, as bytes, because the generated encoders
+// would refuse many of them.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

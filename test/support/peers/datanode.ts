@@ -31,7 +31,10 @@ export interface TestNodeOptions {
   readonly peers?: ReadonlyMap<string, DatanodeLink>;
 }
 
-/** The datanode `n1`, opened on what the folder holds; closed after the test, when it writes nothing any more. */
+/**
+ * The datanode `n1`, opened on what the folder holds; closed after the test, when it writes nothing
+ * any more.
+ */
 export async function openTestNode(
   folder: string,
   {

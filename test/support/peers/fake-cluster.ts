@@ -155,7 +155,10 @@ export class FakeCluster extends FakeOperations {
     for (const listener of this.#listeners) listener(view);
   }
 
-  /** A master has just started, and has not heard of these shards of `default` yet; absent: of anything. */
+  /**
+   * A master has just started, and has not heard of these shards of `default` yet; absent: of
+   * anything.
+   */
   restart(shards?: readonly number[]): void {
     this.change((view) => {
       view.ready = false;

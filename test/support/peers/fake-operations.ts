@@ -1,4 +1,5 @@
-// The operations of a master, answered from the view of a cluster in memory and recorded in `calls`.
+// The operations of a master, answered from the view of a cluster in memory and recorded in
+// `calls`.
 
 import { SteleError } from '../../../base/errors.ts';
 import { orFromLastView } from '../../../master/candidate/last-view.ts';

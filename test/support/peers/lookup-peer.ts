@@ -1,4 +1,5 @@
-// For tests: a peer that answers lookups (proto/lookup-protocol.ts), or does not, as the test wants.
+// For tests: a peer that answers lookups (proto/lookup-protocol.ts), or does not, as the test
+// wants.
 
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';

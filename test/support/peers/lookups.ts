@@ -4,8 +4,8 @@ import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { LookupBatch, LookupChannel, LookupTargetRef } from '../../../proto/ports.ts';
 
 /**
- * Looks up `keys` in one batch. Returns the values, or the status of a key without one. Rejects if the
- * batch fails.
+ * Looks up `keys` in one batch. Returns the values, or the status of a key without one. Rejects if
+ * the batch fails.
  */
 export function askFor(
   channel: LookupChannel,

@@ -1,6 +1,6 @@
-// Masters of a list: real gRPC servers that answer every call of ClusterService and AccessService with an empty message, with
-// an error, or never. In this process, or in a process of its own that can be stopped. All end with the
-// test.
+// Masters of a list: real gRPC servers that answer every call of ClusterService and AccessService
+// with an empty message, with an error, or never. In this process, or in a process of its own that
+// can be stopped. All end with the test.
 
 import type { sendUnaryData } from '@grpc/grpc-js';
 import { spawn } from 'node:child_process';

@@ -1,5 +1,5 @@
-// Peers of a gRPC channel: one that accepts calls, one that accepts connections and sends nothing, one that
-// refuses them. All end with the test.
+// Peers of a gRPC channel: one that accepts calls, one that accepts connections and sends nothing,
+// one that refuses them. All end with the test.
 
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';

@@ -110,8 +110,8 @@ function writeRows(path: string, from: number, to: number, version: number): voi
 const ROWS = 20_000;
 
 /**
- * A cluster with `prices`: version 1, and 2 which is 1 with deltas (rows 15,000 to 25,000 are new); and `geo`, whose
- * version 1 is current again after 2.
+ * A cluster with `prices`: version 1, and 2 which is 1 with deltas (rows 15,000 to 25,000 are new);
+ * and `geo`, whose version 1 is current again after 2.
  */
 export async function startFilled(options: ClusterOptions = {}): Promise<TestCluster> {
   const cluster = await TestCluster.start({ datanodes: 3, shards: 16, ...options });

@@ -79,9 +79,10 @@ export class TestCluster {
   }
 
   /**
-   * A cluster that files which run in one process share, for those that stop none of its processes. Its `close`
-   * drops what is in it except the keyspace `default`, and it ends with this process. Names of keyspaces should
-   * not be those of other files, as a name is free only some seconds after the keyspace was dropped.
+   * A cluster that files which run in one process share, for those that stop none of its processes.
+   * Its `close` drops what is in it except the keyspace `default`, and it ends with this process.
+   * Names of keyspaces should not be those of other files, as a name is free only some seconds
+   * after the keyspace was dropped.
    */
   static async borrow(datanodes: 1 | 3 = 3): Promise<TestCluster> {
     const before = lent.get(datanodes);
@@ -297,7 +298,10 @@ export class TestCluster {
     return [...this.#members.values()].every(({ process }) => isRunning(process.pid));
   }
 
-  /** Does not wait: a keyspace is gone for readers at once, and from the disks after `--lookup-deadline`. */
+  /**
+   * Does not wait: a keyspace is gone for readers at once, and from the disks after
+   * `--lookup-deadline`.
+   */
   async #clear(): Promise<void> {
     const { keyspaces } = (await this.json('/v1/keyspaces')) as { keyspaces: { name: string }[] };
     const own = keyspaces.filter(({ name }) => name !== 'default');

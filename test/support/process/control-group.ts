@@ -1,5 +1,5 @@
-// A control group with limits, as a container or a systemd unit has: of version 2, or of version 1 where a
-// controller is mounted alone. Only root can make one.
+// A control group with limits, as a container or a systemd unit has: of version 2, or of version 1
+// where a controller is mounted alone. Only root can make one.
 
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

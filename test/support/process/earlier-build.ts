@@ -1,5 +1,6 @@
-// An earlier release of Stele, built in a temporary folder: that of the last tag, or the one in STELE_PREVIOUS
-// (something that git knows, or a folder with a build of it, such as an installed package).
+// An earlier release of Stele, built in a temporary folder: that of the last tag, or the one in
+// STELE_PREVIOUS (something that git knows, or a folder with a build of it, such as an installed
+// package).
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';

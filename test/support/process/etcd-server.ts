@@ -1,4 +1,5 @@
-// Real etcd members for tests: a cluster of one or three on free ports of 127.0.0.1, in a temporary folder.
+// Real etcd members for tests: a cluster of one or three on free ports of 127.0.0.1, in a temporary
+// folder.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';

@@ -1,5 +1,6 @@
-// The container image, built by buildah from deploy/docker/Dockerfile without a registry of images: a stand-in for the
-// image of Node.js is made of this machine's own files. A container is then a process in namespaces of its own:
+// The container image, built by buildah from deploy/docker/Dockerfile without a registry of images:
+// a stand-in for the image of Node.js is made of this machine's own files. A container is then a
+// process in namespaces of its own:
 //
 //   its root is that of the image, read-only; /var/lib/stele is a folder of the test
 //   it is process 1, with the user and the environment of the image
@@ -40,7 +41,9 @@ export interface ImageConfig {
 
 export interface Image {
   readonly config: ImageConfig;
-  /** A program and its arguments, after which a command runs in a container whose data is in `data`. */
+  /**
+   * A program and its arguments, after which a command runs in a container whose data is in `data`.
+   */
   within(data: string): string[];
   remove(): void;
 }

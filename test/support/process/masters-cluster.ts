@@ -1,5 +1,5 @@
-// Several masters on a real etcd, with datanodes and query nodes: separate processes, each killable and startable
-// again on its ports.
+// Several masters on a real etcd, with datanodes and query nodes: separate processes, each killable
+// and startable again on its ports.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -3,10 +3,11 @@
 //   this process --+-- bridge --+-- namespace of the master
 //                               +-- namespace of node-0 ...
 //
-// The addresses are of IPv4, or of IPv6 alone: then the namespaces have none of IPv4, not even 127.0.0.1.
+// The addresses are of IPv4, or of IPv6 alone: then the namespaces have none of IPv4, not even
+// 127.0.0.1.
 //
-// A cut drops silently what one namespace sends to another: the sender gets a hardware address that does
-// not exist. The other direction is not affected, so links can be cut in one direction.
+// A cut drops silently what one namespace sends to another: the sender gets a hardware address that
+// does not exist. The other direction is not affected, so links can be cut in one direction.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +16,9 @@ import type { Place } from './cluster.ts';
 import { isRunning } from './stele-process.ts';
 import { skipping } from '../tools.ts';
 
-/** A program and its arguments, after which a command runs as process 1 of its own PID namespace. */
+/**
+ * A program and its arguments, after which a command runs as process 1 of its own PID namespace.
+ */
 export const AS_PROCESS_1 = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'] as const;
 
 /** Whether this machine can do that; reports like hasTool. */
@@ -39,7 +42,10 @@ interface Family {
   readonly length: string;
 }
 
-/** In the range that is reserved for network tests (RFC 2544), and in that of local networks (RFC 4193). */
+/**
+ * In the range that is reserved for network tests (RFC 2544), and in that of local networks (RFC
+ * 4193).
+ */
 const FAMILIES: Readonly<Record<4 | 6, Family>> = {
   4: { prefix: `198.18.${process.pid % 256}.`, length: '/24' },
   6: { prefix: `fd57:e1e:${(process.pid % 65_536).toString(16)}::`, length: '/64 nodad' },
@@ -71,8 +77,9 @@ export class Network {
   }
 
   /**
-   * Makes names known in all namespaces, to processes that are started after the first call: by name the namespace,
-   * or several, that it leads to. Another call replaces them, also for running processes.
+   * Makes names known in all namespaces, to processes that are started after the first call: by
+   * name the namespace, or several, that it leads to. Another call replaces them, also for running
+   * processes.
    */
   setHosts(hosts: Readonly<Record<string, string | readonly string[]>>): void {
     const lines = Object.entries(hosts).flatMap(([host, names]) =>

@@ -6,7 +6,10 @@ import { multibulk } from '../../resp/split.ts';
 /** The last command of a conversation. */
 export const END = 'end of the answers';
 
-/** All bytes that are received for `bytes`, until the reply to a last ECHO, or the end of the connection. */
+/**
+ * All bytes that are received for `bytes`, until the reply to a last ECHO, or the end of the
+ * connection.
+ */
 export function exchange(port: number, bytes: Buffer): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   let text = '';

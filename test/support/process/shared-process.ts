@@ -1,9 +1,9 @@
-// Command lines run in one process that all tests of a file share: the built verbs, with their parsing,
-// messages and exit codes, but without a start of Node.js for each.
+// Command lines run in one process that all tests of a file share: the built verbs, with their
+// parsing, messages and exit codes, but without a start of Node.js for each.
 //
-// Only main.ts is missing: the streams, and the end of the process. If a test is about those, or kills,
-// stops or measures the process, it uses `stele` of stele-process.ts. Log lines, which a process also
-// writes to stderr, are not in the result.
+// Only main.ts is missing: the streams, and the end of the process. If a test is about those, or
+// kills, stops or measures the process, it uses `stele` of stele-process.ts. Log lines, which a
+// process also writes to stderr, are not in the result.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';

@@ -12,8 +12,8 @@ export const PROJECT = fileURLToPath(new URL('../../..', import.meta.url));
 const MAIN = join(PROJECT, 'dist', 'cli', 'main.js');
 
 /**
- * URL of the compiled form of a source file, for a process or thread that imports it by itself. Throws if
- * either is missing, because a leftover of an earlier build is not the product.
+ * URL of the compiled form of a source file, for a process or thread that imports it by itself.
+ * Throws if either is missing, because a leftover of an earlier build is not the product.
  */
 export function builtModule(source: string): string {
   const built = join(PROJECT, 'dist', source.replace(/\.ts$/, '.js'));
@@ -86,7 +86,9 @@ export class SteleProcess {
     return this.#finished;
   }
 
-  /** Resolves when `pattern` is in stdout. Throws if the process ends first, or after `deadlineMs`. */
+  /**
+   * Resolves when `pattern` is in stdout. Throws if the process ends first, or after `deadlineMs`.
+   */
   async printed(pattern: RegExp, deadlineMs = 30_000): Promise<void> {
     let ended = false;
     void this.#finished.then(() => (ended = true));
@@ -168,7 +170,10 @@ export function stele(
   return new SteleProcess(args, options).finished();
 }
 
-/** Polls `condition` every `everyMs` until it holds; throws after `deadlineMs`, naming what was awaited. */
+/**
+ * Polls `condition` every `everyMs` until it holds; throws after `deadlineMs`, naming what was
+ * awaited.
+ */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
@@ -182,7 +187,10 @@ export async function until(
   }
 }
 
-/** `stderr` with the errors and notices of `-o json` converted to the sentences that are printed without it. */
+/**
+ * `stderr` with the errors and notices of `-o json` converted to the sentences that are printed
+ * without it.
+ */
 export function sentencesOf(stderr: string): string {
   return stderr.replaceAll(/^\{"(?:error|notice)":.*$/gm, (line) => {
     const { error, notice } = JSON.parse(line) as Record<string, { message: string }>;

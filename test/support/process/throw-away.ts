@@ -1,5 +1,5 @@
-// This machine's /etc, /usr and /var with changes that are gone at the end: a package can be installed for good, without
-// a trace of it afterwards. Needs root and overlayfs.
+// This machine's /etc, /usr and /var with changes that are gone at the end: a package can be
+// installed for good, without a trace of it afterwards. Needs root and overlayfs.
 
 import { spawnSync } from 'node:child_process';
 import { skipping } from '../tools.ts';

@@ -1,7 +1,8 @@
 // Kills what a test runner started when the runner itself is killed and can do nothing any more.
 //
-// A small process that reads `+pid`, `-pid` and `/folder` lines; when its standard input ends, because the
-// runner is gone however it went, it kills the pids that are left and removes the folders.
+// A small process that reads `+pid`, `-pid` and `/folder` lines; when its standard input ends,
+// because the runner is gone however it went, it kills the pids that are left and removes the
+// folders.
 
 import { spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';

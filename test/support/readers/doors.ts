@@ -10,7 +10,10 @@ import type { TestCluster } from '../process/cluster.ts';
 import { connectCluster, connectRedis, getValue, postLookup } from './sources.ts';
 
 type Read = (key: string) => Promise<Uint8Array | null | undefined>;
-/** Connects to `keyspace` of a cluster with three datanodes; what it opens is closed when the test ends. */
+/**
+ * Connects to `keyspace` of a cluster with three datanodes; what it opens is closed when the test
+ * ends.
+ */
 type Door = (cluster: TestCluster, keyspace: string) => Read;
 
 const DEADLINE_MS = 30_000;

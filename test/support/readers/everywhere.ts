@@ -25,7 +25,9 @@ export function labelsOf(
   return [...new Set(values.map((value, at) => rows.versionOf(rows.key(at), value)))];
 }
 
-/** Every interface returns the values of `label` for all keys; each datanode returns these or none. */
+/**
+ * Every interface returns the values of `label` for all keys; each datanode returns these or none.
+ */
 export async function expectLabelEverywhere(
   { client, cluster, keyspace, rows }: Everywhere,
   label: number,

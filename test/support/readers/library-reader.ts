@@ -8,8 +8,8 @@ import type { Source } from './read-attempt.ts';
 import { Reader } from './reader.ts';
 
 /**
- * Reads batches of 100 keys of `rows` with `getMany`, until the test ends. No read is tried again: what the client
- * does not settle by itself is a failure. `versions` are those that were read.
+ * Reads batches of 100 keys of `rows` with `getMany`, until the test ends. No read is tried again:
+ * what the client does not settle by itself is a failure. `versions` are those that were read.
  */
 export function startLibraryReader(
   client: SteleClient,

@@ -1,6 +1,6 @@
-// MGETs over one raw connection, several in flight at a time, repeatedly. Every reply is compared, byte for
-// byte, with the expected reply of each version. So each value is checked (its key, its place, its
-// version), and a million replies take a minute, not an hour.
+// MGETs over one raw connection, several in flight at a time, repeatedly. Every reply is compared,
+// byte for byte, with the expected reply of each version. So each value is checked (its key, its
+// place, its version), and a million replies take a minute, not an hour.
 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';

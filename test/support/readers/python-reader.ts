@@ -1,4 +1,5 @@
-// redis-py as a cluster client, reading one key after the other in its own process (topology-reader.py).
+// redis-py as a cluster client, reading one key after the other in its own process
+// (topology-reader.py).
 
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -8,7 +9,10 @@ import { PROJECT, until } from '../process/stele-process.ts';
 import { guard, unguard } from '../process/watchdog.ts';
 
 export interface PythonReader {
-  /** Ends it; returns when the last failed or slow read ended, in ms after `sinceMs`; 0: there was none. */
+  /**
+   * Ends it; returns when the last failed or slow read ended, in ms after `sinceMs`; 0: there was
+   * none.
+   */
   lastTrouble(sinceMs: number): Promise<number>;
 }
 

@@ -1,6 +1,6 @@
-// One read as the fault tests count it: it has one second in total (by default), including retries. It has
-// failed if it is wrong or missing at any time (these are never retried), or if it is still an error at the
-// end of that time.
+// One read as the fault tests count it: it has one second in total (by default), including retries.
+// It has failed if it is wrong or missing at any time (these are never retried), or if it is still
+// an error at the end of that time.
 
 import { setTimeout as pause } from 'node:timers/promises';
 

@@ -21,7 +21,10 @@ export interface WindowReport {
   readonly p50Ms: number;
   readonly p90Ms: number;
   readonly p99Ms: number;
-  /** From the beginning of the window to the end of the last read that noticed anything; 0: none did. */
+  /**
+   * From the beginning of the window to the end of the last read that noticed anything; 0: none
+   * did.
+   */
   readonly reroutedMs: number;
   /** By source, how many reads noticed, and the slowest of them. */
   readonly disturbed: string;

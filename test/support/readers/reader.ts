@@ -1,10 +1,11 @@
-// Reads that go on while a test breaks something, through one source or several in turn, and what became of them
-// (read-attempt.ts says when a read has failed). Either so many reads are always in flight (`lanes`), or they begin
-// at a fixed rate (`readsPerSecond`): then a slow or failing cluster is not asked less.
+// Reads that go on while a test breaks something, through one source or several in turn, and what
+// became of them (read-attempt.ts says when a read has failed). Either so many reads are always in
+// flight (`lanes`), or they begin at a fixed rate (`readsPerSecond`): then a slow or failing
+// cluster is not asked less.
 //
-// The reader shares one thread with its clients. While that thread itself was stalled (the machine was busy, or the
-// test was stopped), times say nothing about the cluster: such reads are left out and counted as `spoilt`. A wrong or
-// a missing value counts always.
+// The reader shares one thread with its clients. While that thread itself was stalled (the machine
+// was busy, or the test was stopped), times say nothing about the cluster: such reads are left out
+// and counted as `spoilt`. A wrong or a missing value counts always.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { seededRandom } from '../inputs/rows.ts';
@@ -18,7 +19,9 @@ import type { Source, Values } from './read-attempt.ts';
 export interface ReaderOptions {
   /** What is read; every value tells which key and version it is of. */
   readonly rows: Pick<VersionedRows, 'count' | 'key' | 'versionOf'>;
-  /** What every value must be of. Absent: all values of a read are of one version, whichever it is. */
+  /**
+   * What every value must be of. Absent: all values of a read are of one version, whichever it is.
+   */
   readonly version?: number;
   /** The keys, in place of all those of `rows`. */
   readonly keys?: { readonly count: number; at(index: number): string };
@@ -27,8 +30,8 @@ export interface ReaderOptions {
   /** Reads in flight at a time; two by default. */
   readonly lanes?: number;
   /**
-   * Between two reads of a lane; 0 for as many reads as there can be. Without a rest the readers take the
-   * processor from what they watch, and from every other test.
+   * Between two reads of a lane; 0 for as many reads as there can be. Without a rest the readers
+   * take the processor from what they watch, and from every other test.
    */
   readonly restMs?: number;
   /** In place of lanes: over all sources together. */

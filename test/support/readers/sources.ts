@@ -24,8 +24,9 @@ export function connectRedis({ host, resp }: RespAddress, keyspace: string): Red
 }
 
 /**
- * Asks the copies of a key in turn, so that the read after a timeout goes to another one. By itself ioredis
- * chooses at random: of seven tries within a second at a node that hangs, all go there once in 128 reads.
+ * Asks the copies of a key in turn, so that the read after a timeout goes to another one. By itself
+ * ioredis chooses at random: of seven tries within a second at a node that hangs, all go there once
+ * in 128 reads.
  */
 function copiesInTurn(): (nodes: Redis[], command: Command) => Redis | undefined {
   const askedLast = new Map<string, number>();
@@ -39,8 +40,8 @@ function copiesInTurn(): (nodes: Redis[], command: Command) => Redis | undefined
 }
 
 /**
- * ioredis as a cluster client, directly on the datanodes, including replicas. Without `commandTimeoutMs` it
- * waits for ever for a connected node that does not answer.
+ * ioredis as a cluster client, directly on the datanodes, including replicas. Without
+ * `commandTimeoutMs` it waits for ever for a connected node that does not answer.
  */
 export function connectCluster(
   nodes: readonly RespAddress[],
@@ -161,7 +162,9 @@ function valueOf(result: LookupAnswer['results'][number]): Buffer | null {
   return Buffer.from(result.value ?? '', 'base64');
 }
 
-/** Throws unless every key of `rows` has its value of `version`, all read in batches of one version. */
+/**
+ * Throws unless every key of `rows` has its value of `version`, all read in batches of one version.
+ */
 export async function expectAllRows(
   origin: string,
   keyspace: string,

@@ -1,5 +1,5 @@
-// A small S3 for tests: signatures, ranges, listings in pages, multipart, conditional writes, and faults on
-// demand. Everything is in memory.
+// A small S3 for tests: signatures, ranges, listings in pages, multipart, conditional writes, and
+// faults on demand. Everything is in memory.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -9,9 +9,9 @@ import { buffer } from 'node:stream/consumers';
 import { sha256, signatureOf } from './signature.ts';
 
 /**
- * `error`, `slow-down`, `conflict`: an answer 500, 503, 409 and nothing done. `reset`: the connection breaks
- * before anything is done; `torn`: in the middle of the body of the request, or else of the answer; `lost`: after
- * everything is done; `stall`: no answer at all.
+ * `error`, `slow-down`, `conflict`: an answer 500, 503, 409 and nothing done. `reset`: the
+ * connection breaks before anything is done; `torn`: in the middle of the body of the request, or
+ * else of the answer; `lost`: after everything is done; `stall`: no answer at all.
  */
 export type S3Fault =
   'error' | 'slow-down' | 'conflict' | 'reset' | 'torn' | 'lost' | 'stall' | undefined;

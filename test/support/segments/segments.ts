@@ -75,8 +75,8 @@ export function manifestOf(
 }
 
 /**
- * A version of a base and deltas, each with its segments by shard, oldest first, with the totals that a
- * master would compute.
+ * A version of a base and deltas, each with its segments by shard, oldest first, with the totals
+ * that a master would compute.
  */
 export function layeredManifest(
   layers: readonly (readonly BuiltSegment[])[],

@@ -1,4 +1,5 @@
-// Avro files of other writers: Apache's for Python (Debian's python3-avro) and for JavaScript (avro-js).
+// Avro files of other writers: Apache's for Python (Debian's python3-avro) and for JavaScript
+// (avro-js).
 
 import { createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -52,7 +52,10 @@ function csvParseOptions({ comment, delimiter, trims }: Dialect): Options {
   };
 }
 
-/** All records as csv-parse has them, in latin1 each character one byte; undefined where it refuses the input. */
+/**
+ * All records as csv-parse has them, in latin1 each character one byte; undefined where it refuses
+ * the input.
+ */
 function csvParse(
   input: Buffer,
   dialect = CSV,

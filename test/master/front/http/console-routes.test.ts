@@ -1,4 +1,5 @@
-// How the files of the console are sent: cached, compressed, and with a policy that keeps all else out.
+// How the files of the console are sent: cached, compressed, and with a policy that keeps all else
+// out.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

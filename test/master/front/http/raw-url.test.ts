@@ -63,7 +63,8 @@ it('the key is that of the URL which the router matched, whatever its form', asy
         const path = words.map((word) => escaped(word, escapes, lower)).join('/');
         const hex = Buffer.from(key).toString('hex').replace(/../g, '%$&');
         const { body, status } = await ask(`${form}${slashes}${path}/${hex}${query}`);
-        // No route begins with two slashes; an escape that is no UTF-8 is refused before that is seen.
+        // No route begins with two slashes; an escape that is no UTF-8 is refused before that is
+        // seen.
         if (slashes === '//') {
           expect([400, 404]).toContain(status);
           return;

@@ -8,7 +8,10 @@ import { put } from '../entries.ts';
 import { layout, openAsLeader } from '../etcd/leading.ts';
 import { MANY, contentOf, etcdPlace, plain } from './catalogs.ts';
 
-/** A client that is answered `count` times after `arm`, and never again; `hung` resolves when it is not. */
+/**
+ * A client that is answered `count` times after `arm`, and never again; `hung` resolves when it is
+ * not.
+ */
 function dyingAfter(store: MemoryEtcd, count: number) {
   let left = Infinity;
   let hang: () => void = () => undefined;

@@ -1,5 +1,5 @@
-// What each error of etcd means for reads, idempotent changes and writes. The first endpoint refuses, the second
-// makes what it is asked.
+// What each error of etcd means for reads, idempotent changes and writes. The first endpoint
+// refuses, the second makes what it is asked.
 
 import { expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../../../base/log.ts';

@@ -15,7 +15,10 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-/** A watch from revision 5 on a fake of `version`; `stream` resolves to its nth stream, with the watch created. */
+/**
+ * A watch from revision 5 on a fake of `version`; `stream` resolves to its nth stream, with the
+ * watch created.
+ */
 async function watchFake(version?: string) {
   const fake = await FakeEtcd.start(version);
   const client = new EtcdClient({
