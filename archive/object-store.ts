@@ -19,6 +19,8 @@ export interface StoredObject {
   readonly byteCount: number;
   /** Unix time in ms at which it was written, by the clock of the store. */
   readonly modifiedMs: number;
+  /** Another one if the object was replaced, as the ETag of S3; absent: the store has none. */
+  readonly tag?: string;
 }
 
 export interface StoreCallOptions {
@@ -36,6 +38,11 @@ export interface PutOptions extends StoreCallOptions {
   readonly ifAbsent?: boolean;
 }
 
+export interface ReadOptions extends StoreCallOptions {
+  /** Fails with CORRUPT unless the object still has this tag. */
+  readonly tag?: string | undefined;
+}
+
 /**
  * Every call has a deadline that grows with its bytes, and repeats what may succeed the next time.
  * Errors are SteleErrors that name the store, the object and what to do: NOT_FOUND (no such object,
@@ -51,7 +58,7 @@ export interface ObjectStore {
    * Fills `into` with the bytes of the object from `start` on. Rejects with CORRUPT if it ends
    * before.
    */
-  read(name: string, into: Uint8Array, start: number, options?: StoreCallOptions): Promise<void>;
+  read(name: string, into: Uint8Array, start: number, options?: ReadOptions): Promise<void>;
   /** Undefined if there is no such object. */
   stat(name: string, options?: StoreCallOptions): Promise<StoredObject | undefined>;
   /** All objects whose names begin with `prefix`, sorted by name. */

@@ -13,6 +13,7 @@ import type {
   ObjectBody,
   ObjectStore,
   PutOptions,
+  ReadOptions,
   StoreCallOptions,
   StoredObject,
 } from '../object-store.ts';
@@ -42,11 +43,14 @@ export class S3Store implements ObjectStore {
 
   async put(name: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
     checkObjectName(name);
+    // An attempt whose answer was lost may have been carried out, also before a race.
+    let mayBeOurs = false;
     for (let race = 1; ; race++) {
       const { end, isRepeated } = await this.#putOnce(name, body, options);
+      mayBeOurs ||= isRepeated;
       if (end === 'done') return;
       if (end === 'taken') {
-        if (isRepeated && (await this.#isThere(name, body, options))) return;
+        if (mayBeOurs && (await this.#isThere(name, body, options))) return;
         if (options.ifAbsent === true) {
           throw new SteleError('CONFLICT', `${this.url}: '${name}' is there already.`);
         }
@@ -101,7 +105,7 @@ export class S3Store implements ObjectStore {
     name: string,
     into: Uint8Array,
     start: number,
-    options: StoreCallOptions = {},
+    options: ReadOptions = {},
   ): Promise<void> {
     checkObjectName(name);
     if (into.length === 0) return;
@@ -140,6 +144,7 @@ export class S3Store implements ObjectStore {
         name,
         byteCount: Number(headers.get('content-length')),
         modifiedMs: Date.parse(headers.get('last-modified') ?? '') || 0,
+        ...tagged(headers.get('etag')),
       };
     }
     // The answer to a HEAD does not say what is wrong. A listing does, and finds the object as
@@ -169,6 +174,7 @@ export class S3Store implements ObjectStore {
           name: key.slice(root.length),
           byteCount: Number(textIn(content, 'Size')),
           modifiedMs: Date.parse(textIn(content, 'LastModified') ?? '') || 0,
+          ...tagged(textIn(content, 'ETag')),
         };
       }
       const isCut = textIn(result, 'IsTruncated') === 'true';
@@ -217,6 +223,12 @@ export class S3Store implements ObjectStore {
   }
 }
 
+/** Some stores leave out the quotes in listings. */
+function tagged(tag: string | null | undefined): { tag?: string } {
+  if (!tag) return {};
+  return { tag: tag.startsWith('"') ? tag : `"${tag}"` };
+}
+
 /** The bytes of one range, from as many answers as it takes. */
 class RangeReading {
   /** Bytes that have arrived. */
@@ -227,17 +239,12 @@ class RangeReading {
   readonly #options: StoreCallOptions;
   #tag: string | undefined;
 
-  constructor(
-    url: string,
-    name: string,
-    into: Uint8Array,
-    start: number,
-    options: StoreCallOptions,
-  ) {
+  constructor(url: string, name: string, into: Uint8Array, start: number, options: ReadOptions) {
     this.#where = `${url}: '${name}'`;
     this.#into = into;
     this.#start = start;
     this.#options = options;
+    this.#tag = options.tag;
   }
 
   get isDone(): boolean {

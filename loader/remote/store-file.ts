@@ -22,19 +22,22 @@ class StoreFile implements RemoteFile {
   readonly modifiedMs: number;
   readonly #store: ObjectStore;
   readonly #name: string;
+  readonly #found: StoredObject;
 
-  constructor(store: ObjectStore, { byteCount, modifiedMs, name }: StoredObject) {
+  constructor(store: ObjectStore, object: StoredObject) {
+    const { byteCount, modifiedMs, name, tag } = object;
     this.#store = store;
     this.#name = name;
     this.url = `${store.url}/${name}`;
     this.sizeBytes = byteCount;
     this.modifiedMs = modifiedMs;
-    this.identity = secondOf(modifiedMs);
+    this.#found = object;
+    this.identity = tag ?? secondOf(modifiedMs);
   }
 
   async read(into: Uint8Array, start: number, signal: AbortSignal): Promise<void> {
     try {
-      await this.#store.read(this.#name, into, start, { signal });
+      await this.#store.read(this.#name, into, start, { signal, tag: this.#found.tag });
     } catch (thrown) {
       const error = toSteleError(thrown);
       if (error.code === 'CORRUPT' || error.code === 'NOT_FOUND') throw remoteChanged(this.url);
@@ -56,9 +59,7 @@ class StoreFile implements RemoteFile {
 
   async check(): Promise<void> {
     const now = await this.#store.stat(this.#name);
-    const second = secondOf(now?.modifiedMs ?? 0);
-    const isSame = now?.byteCount === this.sizeBytes && second === this.identity;
-    if (!isSame) throw remoteChanged(this.url);
+    if (now === undefined || !isSame(now, this.#found)) throw remoteChanged(this.url);
   }
 }
 
@@ -100,6 +101,13 @@ export async function storeFiles(
       ? `No object matches ${shown}.`
       : `There is no object ${shown}, and none in a folder of that name.`,
   );
+}
+
+/** A listing may lack the tags that a store knows. */
+function isSame(one: StoredObject, other: StoredObject): boolean {
+  if (one.byteCount !== other.byteCount) return false;
+  if (one.tag !== undefined && other.tag !== undefined) return one.tag === other.tag;
+  return secondOf(one.modifiedMs) === secondOf(other.modifiedMs);
 }
 
 /** Lists tell milliseconds, and the headers of an object seconds. */

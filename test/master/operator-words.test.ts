@@ -6,6 +6,7 @@ import { asUid } from '../support/test-ids.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { toSteleError } from '../../base/errors.ts';
+import { KEEP_DEFAULT } from '../../base/limits.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { SEED } from '../support/faults/faults.ts';
 import { seededRandom } from '../support/inputs/rows.ts';
@@ -90,7 +91,10 @@ test(`the last of ${ROUNDS * WORDS_PER_ROUND} words wins, whatever the loops wri
   await plane.load(KEYSPACE);
   const { ids, uid } = await plane.load(KEYSPACE);
   const { metadata } = plane;
-  const desired = () => plane.leader.catalog.state.keyspace.get(asUid(uid))?.desired;
+  const desired = () => {
+    const found = plane.leader.catalog.state.keyspace.get(asUid(uid))?.desired;
+    return found && { ...found, keep: found.keep ?? KEEP_DEFAULT };
+  };
   const wish: Wish = { suspended: false, replication: 0, keep: 2 };
   for (let round = 0; round < ROUNDS; round++) {
     expect(await sayMany(wish)).toEqual([]);

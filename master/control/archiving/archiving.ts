@@ -151,7 +151,10 @@ export class Archiving {
     const archive = await this.#opened();
     const isDue = ({ id }: Target): boolean =>
       (this.#attempts.get(id)?.retryAtMs ?? 0) <= control.nowMs();
-    const next = this.#waiting(control.catalog.state).find(isDue);
+    const waiting = this.#waiting(control.catalog.state);
+    const ids = new Set(waiting.map(({ id }) => id));
+    for (const id of this.#attempts.keys()) if (!ids.has(id)) this.#attempts.delete(id);
+    const next = waiting.find(isDue);
     if (next !== undefined) await this.#try(archive, next);
     await this.#snapshotIfChanged(archive);
     if (this.#attempts.size === 0) this.#trouble = '';

@@ -129,6 +129,19 @@ test.each([1000, bytes.length])('writes %i bytes again after a conflict (409)', 
   expect(s3.uploads.size).toBe(0);
 });
 
+test.each([1000, bytes.length])(
+  'takes its own %i bytes for its own when a conflict (409) comes after the lost answer',
+  async (size) => {
+    const { s3, store } = await ownS3();
+    const what = size === 1000 ? 'PutObject' : 'CompleteMultipartUpload';
+    let asked = 0;
+    s3.fault = (operation) =>
+      operation.what === what ? (['lost', 'conflict'] as const)[asked++] : undefined;
+    await store.put('x', bodyOfBytes(bytes.subarray(0, size)), { ifAbsent: true });
+    expect((await readObject(store, 'x', size)).equals(bytes.subarray(0, size))).toBe(true);
+  },
+);
+
 test('follows the clock of the store', async () => {
   const { s3, store } = await ownS3();
   s3.clockSkewMs = 3_600_000;

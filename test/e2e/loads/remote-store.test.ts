@@ -70,3 +70,23 @@ it('an object that changes is not committed, and what is not there is named', as
     /There is no object '.*nope\.data'/,
   );
 });
+
+it('an object that is replaced by another of the same size and second is not committed', async () => {
+  const { load, root, s3, store } = await filled();
+  const name = 'in/part-0.data';
+  const key = [...s3.objects.keys()].find((one) => one.endsWith(name)) ?? '';
+  const found = s3.objects.get(key);
+  let hasChanged = false;
+  const onProgress = (): void => {
+    if (hasChanged || found === undefined) return;
+    hasChanged = true;
+    const other = Buffer.from(found.bytes);
+    other.write('x', other.length - 2);
+    void put(store, name, other).then(() => {
+      const now = s3.objects.get(key);
+      if (now !== undefined) s3.objects.set(key, { ...now, writtenMs: found.writtenMs });
+    });
+  };
+  const error = await failure(load([`${root}/in/*.data`], {}, { onProgress }));
+  expect(error.code).toBe('INPUT_CHANGED');
+});

@@ -19,6 +19,7 @@ import { documentedMetrics, metricsIn } from '../../support/monitoring/documente
 import type { MetricsRole } from '../../support/monitoring/documented-metrics.ts';
 import { hasPrometheus, PrometheusServer } from '../../support/monitoring/prometheus-server.ts';
 import { complaintsAbout, hasPromtool } from '../../support/monitoring/promtool.ts';
+import { pathToFileURL } from 'node:url';
 import { ANY_PORTS, flags, SteleProcess, until } from '../../support/process/stele-process.ts';
 import type { Addresses } from '../../support/process/stele-process.ts';
 
@@ -56,6 +57,7 @@ beforeAll(async () => {
   const up = await start(
     ...['up', '--secure', ...ANY_PORTS, '--load', `default=${file('rows.data')}`],
     ...flags({ datanodes: 2, shards: 16, 'data-dir': file('up') }),
+    ...flags({ 'deep-store': pathToFileURL(file('deep-store')).href }),
   );
   await up.printed(/^ready$/m, 90_000);
   const [master, ...nodes] = up.addresses();

@@ -268,8 +268,8 @@ export class TestS3 {
       .sort();
     const page = all.slice(0, size);
     const contents = page.map((key) => {
-      const { bytes, writtenMs } = this.objects.get(key) as StoredBytes;
-      return `<Contents><Key>${encodeURIComponent(key)}</Key><LastModified>${new Date(writtenMs).toISOString()}</LastModified><Size>${bytes.length}</Size></Contents>`;
+      const { bytes, tag, writtenMs } = this.objects.get(key) as StoredBytes;
+      return `<Contents><Key>${encodeURIComponent(key)}</Key><LastModified>${new Date(writtenMs).toISOString()}</LastModified><ETag>${tag.replaceAll('"', '&quot;')}</ETag><Size>${bytes.length}</Size></Contents>`;
     });
     const isCut = page.length < all.length;
     const token = isCut ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : '';
