@@ -4,6 +4,7 @@ import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import {
   MARK_NAME,
+  SEGMENTS,
   SNAPSHOTS,
   decodeManifest,
   decodeMark,
@@ -46,11 +47,43 @@ export class Archive {
         found = await this.mark(options);
       }
     }
-    if (found?.clusterId === mark.clusterId) return;
+    this.#requireOwn(found?.clusterId ?? '', mark.clusterId);
+  }
+
+  /** Throws CONFLICT if the store is the archive of another cluster; it need not be one yet. */
+  async refuseForeign(clusterId: string, options?: StoreCallOptions): Promise<void> {
+    const found = await this.mark(options);
+    if (found !== undefined) this.#requireOwn(found.clusterId, clusterId);
+  }
+
+  #requireOwn(found: string, own: string): void {
+    if (found === own) return;
     throw new SteleError(
       'CONFLICT',
-      `${this.store.url} is the archive of another cluster (${shorten(found?.clusterId ?? '')}); use another folder or prefix.`,
+      `${this.store.url} is the archive of another cluster (${shorten(found)}); use another folder or prefix.`,
     );
+  }
+
+  /** Throws NOT_FOUND if the store is not an archive; CORRUPT, UNKNOWN_FORMAT. */
+  async requireMark(options?: StoreCallOptions): Promise<void> {
+    if ((await this.mark(options)) !== undefined) return;
+    const text = `${this.store.url} is not an archive of Stele: there is no ${MARK_NAME}; check the URL.`;
+    throw new SteleError('NOT_FOUND', text);
+  }
+
+  /** The bytes of the segments of a keyspace that are there, by the names of their objects. */
+  async segmentSizes(
+    keyspaceUid: string,
+    options?: StoreCallOptions,
+  ): Promise<Map<string, number>> {
+    const sizes = new Map<string, number>();
+    for await (const { byteCount, name } of this.store.list(
+      `${SEGMENTS}${keyspaceUid}/`,
+      options,
+    )) {
+      sizes.set(name, byteCount);
+    }
+    return sizes;
   }
 
   /** Undefined if the store is not an archive. Throws CORRUPT, UNKNOWN_FORMAT. */

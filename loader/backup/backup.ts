@@ -7,7 +7,6 @@
 // has not changed for readers.
 
 import type { ArchivedKeyspace, ArchivedManifest } from '../../archive/layout.ts';
-import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import type { GetRecordsResponse, KeyspaceRecords } from '../../proto/gen/stele/v1/cluster.ts';
 import { archivedTotals } from '../transfer/totals.ts';
@@ -58,7 +57,7 @@ export async function runBackup(
     progress.begin('plan');
     const records = await cluster.records(keyspaces);
     const { at, clusterId, shardCount } = records;
-    if (settings.dryRun) await refuseForeign(transfer, clusterId);
+    if (settings.dryRun) await archive.refuseForeign(clusterId, { signal });
     else await archive.claim({ clusterId, shardCount, createdAt: at }, { signal });
     const collected = await collectManifests(transfer, records);
     const present = await presentSegments(transfer, records);
@@ -91,15 +90,6 @@ export async function runBackup(
 /** An object above the size of a part takes a request for each part, and two more. */
 function requestsFor(byteCount: number): number {
   return byteCount <= PART_BYTES ? 1 : Math.ceil(byteCount / PART_BYTES) + 2;
-}
-
-async function refuseForeign({ archive, stop }: Transfer, clusterId: string): Promise<void> {
-  const mark = await archive.mark({ signal: stop.signal });
-  if (mark === undefined || mark.clusterId === clusterId) return;
-  throw new SteleError(
-    'CONFLICT',
-    `${archive.store.url} is the archive of another cluster (${mark.clusterId}); use another folder or prefix.`,
-  );
 }
 
 async function writeSnapshot(

@@ -3,7 +3,7 @@
 import { Archive } from '../../archive/archive.ts';
 import { openStore } from '../../archive/open-store.ts';
 import type { StoreSettings } from '../../archive/open-store.ts';
-import { SteleError, toSteleError } from '../../base/errors.ts';
+import { toSteleError } from '../../base/errors.ts';
 
 export interface ListedSnapshot {
   readonly name: string;
@@ -26,10 +26,7 @@ export async function listSnapshots(
   const store = await openStore(url, settings);
   try {
     const archive = new Archive(store);
-    if ((await archive.mark({ signal })) === undefined) {
-      const text = `${store.url} is not an archive of Stele: there is no stele-archive.json; check the URL.`;
-      throw new SteleError('NOT_FOUND', text);
-    }
+    await archive.requireMark({ signal });
     const listed: ListedSnapshot[] = [];
     for (const { name } of await archive.snapshots({ signal })) {
       listed.push(await describe(archive, name, signal));

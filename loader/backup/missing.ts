@@ -1,6 +1,6 @@
 // Which segments an archive has, and which it lacks.
 
-import { SEGMENTS, segmentObject } from '../../archive/layout.ts';
+import { segmentObject } from '../../archive/layout.ts';
 import type { GetRecordsResponse } from '../../proto/gen/stele/v1/cluster.ts';
 import type { HeldSegment } from '../transfer/cluster-client.ts';
 import type { Transfer } from '../transfer/open-transfer.ts';
@@ -22,9 +22,7 @@ export async function presentSegments(
   const present: PresentSegments = new Map();
   const options = { signal: stop.signal };
   for (const { uid } of keyspaces) {
-    for await (const { byteCount, name } of archive.store.list(`${SEGMENTS}${uid}/`, options)) {
-      present.set(name, byteCount);
-    }
+    for (const [name, size] of await archive.segmentSizes(uid, options)) present.set(name, size);
   }
   return present;
 }

@@ -1,6 +1,6 @@
 // Finds a snapshot in an archive, and reads all that it names before anything is written.
 
-import { SEGMENTS, SNAPSHOTS, segmentObject } from '../../archive/layout.ts';
+import { SNAPSHOTS, segmentObject } from '../../archive/layout.ts';
 import type { ArchivedKeyspace, ArchivedManifest, Snapshot } from '../../archive/layout.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
@@ -29,10 +29,7 @@ export async function chooseSnapshot(
 ): Promise<ChosenSnapshot> {
   const options = { signal: stop.signal };
   const { url } = archive.store;
-  if ((await archive.mark(options)) === undefined) {
-    const text = `${url} is not an archive of Stele: there is no stele-archive.json; check the URL.`;
-    throw new SteleError('NOT_FOUND', text);
-  }
+  await archive.requireMark(options);
   let wanted: string | undefined;
   if (name === undefined) wanted = (await archive.snapshots(options))[0]?.name;
   else wanted = `${SNAPSHOTS}${name.replace(/^snapshots\//, '').replace(/\.json$/, '')}.json`;
@@ -93,10 +90,7 @@ export async function requireSegments(
   const options = { signal: stop.signal };
   for (const { keyspace, manifests } of wanted) {
     const { name, uid } = keyspace;
-    const present = new Map<string, number>();
-    for await (const one of archive.store.list(`${SEGMENTS}${uid}/`, options)) {
-      present.set(one.name, one.byteCount);
-    }
+    const present = await archive.segmentSizes(uid, options);
     for (const { segments, version } of manifests) {
       const bad = segments.filter(
         ({ fileBytes, id }) => present.get(segmentObject(uid, id)) !== fileBytes,
