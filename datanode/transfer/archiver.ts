@@ -30,6 +30,7 @@ import type { DiskStore } from '../storage/store.ts';
 import type { Verifier } from '../storage/verifier.ts';
 import { nameOfStore } from './object-stores.ts';
 import type { ObjectStores } from './object-stores.ts';
+import { Pacer } from './pacer.ts';
 
 const QUEUE_MAX = 10_000;
 /** What is done is remembered until the master has heard of it. */
@@ -61,16 +62,16 @@ const DONE: ArchiveStatus = { state: ArchiveState.DONE, reason: '' };
 export class Archiver {
   readonly #options: ArchiverOptions;
   readonly #env: Time;
+  readonly #pacer: Pacer;
   readonly #queue = new Map<string, Task>();
   readonly #running = new Set<string>();
   readonly #outcomes = new Map<string, ArchiveStatus>();
   readonly #abort = new AbortController();
-  #bytesPerSecondMax = 0;
-  #paceAtMs = 0;
 
   constructor(options: ArchiverOptions) {
     this.#options = options;
     this.#env = options.env ?? systemTime;
+    this.#pacer = new Pacer(this.#env.nowMs);
   }
 
   /** Queues what is neither queued nor done. Returns one status per segment. */
@@ -81,7 +82,7 @@ export class Archiver {
     store,
   }: ArchiveSegmentsRequest): ArchiveStatus[] {
     if (store === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order names no store.');
-    this.#bytesPerSecondMax = bytesPerSecondMax;
+    this.#pacer.bytesPerSecondMax = bytesPerSecondMax;
     const statuses = segments.map((held) => this.#accept({ held, into: store, refreshAfterMs }));
     this.#startMore();
     return statuses;
@@ -175,11 +176,7 @@ export class Archiver {
 
   /** How long to pause after `byteCount` bytes. All uploads share one rate. */
   #pauseMs(byteCount: number): number {
-    if (this.#bytesPerSecondMax <= 0) return 0;
-    const nowMs = this.#env.nowMs();
-    const costMs = (byteCount / this.#bytesPerSecondMax) * 1000;
-    this.#paceAtMs = Math.max(this.#paceAtMs, nowMs) + costMs;
-    const waitMs = this.#paceAtMs - nowMs;
+    const waitMs = this.#pacer.take(byteCount);
     return waitMs > PAUSE_MS_MIN ? waitMs : 0;
   }
 }

@@ -21,6 +21,7 @@ import type { Intake } from './intake.ts';
 import { BRAKED_BYTES_PER_SECOND_MIN } from './intake-brake.ts';
 import type { IntakeBrake } from './intake-brake.ts';
 import type { ObjectStores } from './object-stores.ts';
+import { Pacer } from './pacer.ts';
 
 const QUEUE_MAX = 100_000;
 const FAILURES_KEPT_MAX = 1000;
@@ -61,17 +62,17 @@ type FetchOptions = Required<CallOptions>;
 export class Copier {
   readonly #options: CopierOptions;
   readonly #time: Time;
+  readonly #pacer: Pacer;
   readonly #queue = new Map<SegmentKey, CopyOrder>();
   readonly #running = new Set<SegmentKey>();
   readonly #links = new Map<string, DatanodeLink>();
   readonly #abort = new AbortController();
   #failures: CopyFailure[] = [];
-  #bytesPerSecondMax = 0;
-  #paceAtMs = 0;
 
   constructor(options: CopierOptions) {
     this.#options = options;
     this.#time = options.env ?? systemTime;
+    this.#pacer = new Pacer(this.#time.nowMs);
   }
 
   get running(): number {
@@ -84,7 +85,7 @@ export class Copier {
    * limit.
    */
   accept(orders: readonly CopyOrder[], bytesPerSecondMax: number): number {
-    this.#bytesPerSecondMax = bytesPerSecondMax;
+    this.#pacer.bytesPerSecondMax = bytesPerSecondMax;
     let accepted = 0;
     for (const order of orders) {
       if (order.segment === undefined || this.#queue.size >= QUEUE_MAX) continue;
@@ -235,20 +236,15 @@ export class Copier {
 
   #slowestBytesPerMs(): number {
     const { concurrency } = this.#options;
-    const paced = this.#bytesPerSecondMax > 0 ? this.#bytesPerSecondMax : Infinity;
+    const { bytesPerSecondMax } = this.#pacer;
+    const paced = bytesPerSecondMax > 0 ? bytesPerSecondMax : Infinity;
     const slowest = Math.min(paced, BRAKED_BYTES_PER_SECOND_MIN) / 1000 / concurrency / 2;
     return Math.min(FETCH_BYTES_PER_MS_MIN, slowest);
   }
 
   /** How long to pause after `byteCount` bytes. All copies share one rate. */
   #pauseMs(byteCount: number): number {
-    let waitMs = this.#options.brake.take(byteCount);
-    if (this.#bytesPerSecondMax > 0) {
-      const nowMs = this.#time.nowMs();
-      const costMs = (byteCount / this.#bytesPerSecondMax) * 1000;
-      this.#paceAtMs = Math.max(this.#paceAtMs, nowMs) + costMs;
-      waitMs = Math.max(waitMs, this.#paceAtMs - nowMs);
-    }
+    const waitMs = Math.max(this.#options.brake.take(byteCount), this.#pacer.take(byteCount));
     return waitMs > PAUSE_MS_MIN ? waitMs : 0;
   }
 }

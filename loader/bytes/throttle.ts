@@ -1,5 +1,5 @@
-// `--max-bytes-per-second`: one rate for all connections of a load together, which leaves bandwidth
-// of the network and the datanodes for reads.
+// `--max-bytes-per-second` of a load, `--limit-rate` of a backup or a restore: one rate for all of
+// its connections together, which leaves bandwidth of the network and the datanodes for reads.
 
 import { monotonicNowMs, sleep } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
@@ -13,15 +13,17 @@ const SLICE_BYTES_MIN = 4096;
 const SLICE_BYTES_MAX = 1024 * 1024;
 
 const BYTES_PER_SECOND_MIN = 64 * 1024;
+/** Shorter pauses are accumulated. */
+const PAUSE_MS_MIN = 5;
 
 /** Throws INVALID_ARGUMENT for a rate at which connections would count as dead. */
-export function checkRate(bytesPerSecondMax: number): void {
+export function checkRate(bytesPerSecondMax: number, flag = '--max-bytes-per-second'): void {
   if (bytesPerSecondMax === 0 || bytesPerSecondMax >= BYTES_PER_SECOND_MIN) return;
-  const text = `--max-bytes-per-second: ${bytesPerSecondMax} is out of range; use 64KiB or more, or 0 for no limit.`;
+  const text = `${flag}: ${bytesPerSecondMax} is out of range; use 64KiB or more, or 0 for no limit.`;
   throw new SteleError('INVALID_ARGUMENT', text);
 }
 
-/** One per load. */
+/** One per load, and one per direction of a backup or a restore. */
 export class Throttle {
   /** Most bytes to send at once. */
   readonly sliceBytes: number;
@@ -46,7 +48,17 @@ export class Throttle {
 
   /** Resolves when `byteCount` bytes may be sent, or `signal` aborts. */
   async wait(byteCount: number, signal: AbortSignal): Promise<void> {
-    const waitMs = this.#bucket?.take(byteCount, monotonicNowMs()) ?? 0;
+    const waitMs = this.#take(byteCount);
     if (waitMs > 0) await sleep(waitMs, signal);
+  }
+
+  /** Notes bytes that have moved; returns how many ms the caller should pause. */
+  pauseMs(byteCount: number): number {
+    const waitMs = this.#take(byteCount);
+    return waitMs < PAUSE_MS_MIN ? 0 : waitMs;
+  }
+
+  #take(byteCount: number): number {
+    return this.#bucket?.take(byteCount, monotonicNowMs()) ?? 0;
   }
 }

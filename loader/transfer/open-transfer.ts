@@ -8,16 +8,14 @@ import type { Logger } from '../../base/log.ts';
 import { clientIdentity } from '../../transport/client-identity.ts';
 import type { DialIdentity } from '../../transport/dial-identity.ts';
 import { Semaphore } from '../bytes/bounded.ts';
+import { Throttle, checkRate } from '../bytes/throttle.ts';
 import { segmentPool } from '../threads/segment-pool.ts';
 import type { SegmentPool } from '../threads/segment-pool.ts';
 import { ClusterClient } from './cluster-client.ts';
-import { paceOf } from './pace.ts';
 import { SEGMENT_MEMORY_BYTES } from './settings.ts';
 import type { TransferSettings } from './settings.ts';
 import { TransferCounter } from './transfer-progress.ts';
 import type { TransferProgress } from './transfer-progress.ts';
-
-const RATE_MIN = 64 * 1024;
 
 export interface TransferHooks {
   readonly log: Logger;
@@ -51,7 +49,7 @@ export async function withTransfer<Result>(
   hooks: TransferHooks,
   use: (transfer: Transfer) => Promise<Result>,
 ): Promise<Result> {
-  checkRate(settings.limitRate);
+  checkRate(settings.limitRate, '--limit-rate');
   const { log, onNotice = () => undefined, onProgress, signal } = hooks;
   const stop = new AbortController();
   const onAbort = (): void => stop.abort();
@@ -90,8 +88,7 @@ export async function withTransfer<Result>(
   }
 }
 
-function checkRate(bytesPerSecond: number): void {
-  if (bytesPerSecond === 0 || bytesPerSecond >= RATE_MIN) return;
-  const text = `--limit-rate: ${bytesPerSecond} is out of range; use 64KiB or more, or 0 for no limit.`;
-  throw new SteleError('INVALID_ARGUMENT', text);
+function paceOf(bytesPerSecond: number): Transfer['pace'] {
+  const throttle = new Throttle(bytesPerSecond);
+  return (byteCount) => throttle.pauseMs(byteCount);
 }
