@@ -25,6 +25,10 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
     cli: entry('read keys: one command, or interactively', () => import('./verbs/data/cli.ts')),
     status: entry("the cluster's health", () => import('./verbs/cluster/status.ts')),
     keyspaces: entry('list the keyspaces', () => import('./verbs/keyspaces/keyspaces.ts')),
+    keyspace: entry(
+      'make a keyspace without a version, for builds elsewhere',
+      () => import('./verbs/keyspaces/keyspace.ts'),
+    ),
     versions: entry(
       'list the versions of a keyspace',
       () => import('./verbs/keyspaces/versions.ts'),

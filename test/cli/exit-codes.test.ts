@@ -24,6 +24,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   diff: [['ks', '1', '2']],
   suspend: [['ks']],
   resume: [['ks']],
+  keyspace: [['create', 'ks']],
   drop: [
     ['ks', '--yes'],
     ['ks', '--version', '1', '--yes'],
