@@ -56,6 +56,8 @@ export interface SegmentOrigin {
   readonly s3Region: string;
   /** The name of the object below `url`. */
   readonly object: string;
+  /** Of the segment; another one is refused. */
+  readonly shardCount: number;
   /** For everything that this datanode pulls; 0: no limit. */
   readonly bytesPerSecondMax: number;
 }
@@ -155,15 +157,16 @@ export function readWish(content: Record<string, unknown>): SegmentWish {
 export function readOrigin({ origin }: Record<string, unknown>): SegmentOrigin | undefined {
   if (origin === undefined) return undefined;
   const content: Record<string, unknown> = Object(origin);
-  const { bytesPerSecondMax = 0 } = content;
-  if (typeof bytesPerSecondMax !== 'number' || !(bytesPerSecondMax >= 0)) {
-    throw new SteleError('INVALID_ARGUMENT', 'The rate of an origin is not a number.');
+  const { bytesPerSecondMax, shardCount } = content;
+  if (typeof bytesPerSecondMax !== 'number' || typeof shardCount !== 'number') {
+    throw new SteleError('INVALID_ARGUMENT', 'An origin must have a rate and a shard count.');
   }
   return {
     url: textOf(content, 'url'),
     s3Endpoint: textOf(content, 's3Endpoint'),
     s3Region: textOf(content, 's3Region'),
     object: textOf(content, 'object'),
+    shardCount,
     bytesPerSecondMax,
   };
 }

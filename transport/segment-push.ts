@@ -242,7 +242,8 @@ export class PushConnection {
   #receive(bytes: Buffer): void {
     try {
       for (let at = 0; at < bytes.length;) {
-        const { room } = this.#frame;
+        // Several answers may come at once.
+        const { exactRoom: room } = this.#frame;
         const byteCount = Math.min(room.length, bytes.length - at);
         room.set(bytes.subarray(at, at + byteCount));
         at += byteCount;

@@ -36,7 +36,7 @@ function requireLoad(subject: Subject, keyspaceUid: string, { cluster }: Datanod
 
 /**
  * Throws PERMISSION_DENIED. Requests are signed with the datanode's credentials, so a user who may
- * only load does not determine where they go (docs/decisions/0060-pulled-segments.md).
+ * only load does not determine where they go (docs/decisions/0061-pulled-segments.md).
  */
 function requireOrigin(subject: Subject, { s3Endpoint }: SegmentOrigin): void {
   if (s3Endpoint !== '') requireRight(subject, 'operate');

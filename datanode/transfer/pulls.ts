@@ -85,7 +85,7 @@ export class Pulls {
       const pace = this.#paceOf(watch);
       await store.read(origin.object, bytes, 0, { signal: watch.signal, pace });
       try {
-        await intake.store(bytes, { keyspaceUid, segmentId });
+        await intake.store(bytes, { keyspaceUid, segmentId, shardCount: origin.shardCount });
         return;
       } catch (thrown) {
         const error = explained(thrown, store.url, origin.object);

@@ -37,7 +37,7 @@ export interface SegmentToPush {
 }
 
 /** What a datanode pulls a segment out of. */
-export interface SegmentSource {
+interface SegmentSource {
   readonly origin: SegmentOrigin;
   /** Called while a datanode pulls it, with the bytes so far. */
   readonly onPulling?: (nodeId: string, bytesDone: number) => void;

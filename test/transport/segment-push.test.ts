@@ -24,7 +24,7 @@ const ANNOUNCED = {
 
 const ORIGIN = {
   ...{ url: 'file:///builds', s3Endpoint: '', s3Region: '', object: 'a/b.seg' },
-  bytesPerSecondMax: 0,
+  ...{ shardCount: 1, bytesPerSecondMax: 0 },
 };
 
 interface Server {

@@ -9,6 +9,9 @@ import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { printResult } from '../../result.ts';
 import { didYouMean } from '../../suggestions.ts';
+import type { BuildMark } from '../../../archive/builds/built.ts';
+import type { StoreSettings } from '../../../archive/open-store.ts';
+import { storeOptions } from '../../../archive/store-settings.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
 
@@ -25,9 +28,17 @@ export const definition = defineVerb({
       min: 0,
       max: KEEP_MAX,
     }),
+    out: option.optionalText('a URL to build its segments at, file:///... or s3://...', {
+      placeholder: 'URL',
+    }),
+    ...storeOptions,
     ...resultOptions,
   }),
-  examples: ['stele keyspace create prices', 'stele keyspace create prices --replication 3'],
+  examples: [
+    'stele keyspace create prices',
+    'stele keyspace create prices --replication 3',
+    'stele keyspace create prices --out s3://builds/prices/2026-12-01',
+  ],
   async run({ operands, settings: { values }, output }) {
     const [action = '', name = ''] = operands;
     if (action !== 'create') {
@@ -43,10 +54,29 @@ export const definition = defineVerb({
       if (keep !== 0) await admin.setKeep(keyspace, keep);
       return done;
     });
-    const { created, shardCount } = found;
+    const { clusterId, created, shardCount } = found;
+    if (values.out !== undefined) {
+      await markBuild(values.out, values, { keyspace, keyspaceUid, shardCount, clusterId });
+    }
     const how = created ? 'is created' : 'is there';
     const text = `${keyspace} ${how}: uid ${keyspaceUid}, ${shardCount} shards.`;
     await printResult(output, values.output, { keyspace, uid: keyspaceUid, ...found }, () => text);
     return EXIT_OK;
   },
 });
+
+/** Makes the URL a build of the keyspace. Throws CONFLICT if it is one of another. */
+async function markBuild(
+  url: string,
+  settings: StoreSettings,
+  mark: Omit<BuildMark, 'createdAt'>,
+): Promise<void> {
+  const { openStore } = await import('../../../archive/open-store.ts');
+  const { BuildStore } = await import('../../../archive/builds/build-store.ts');
+  const store = await openStore(url, settings);
+  try {
+    await new BuildStore(store).claim({ ...mark, createdAt: new Date().toISOString() });
+  } finally {
+    store.close();
+  }
+}

@@ -28,7 +28,7 @@ function storeWith(bytes: Uint8Array): { readonly url: string; readonly path: st
 async function pull(
   node: Datanode,
   url: string,
-  { keyspaceUid = TEST_UID, signal = new AbortController().signal } = {},
+  { keyspaceUid = TEST_UID, shardCount = 1, signal = new AbortController().signal } = {},
 ): Promise<number[]> {
   const { bytes, info } = SEGMENT;
   const seen: number[] = [];
@@ -37,7 +37,7 @@ async function pull(
       ...{ keyspaceUid, segmentId: info.id, byteLength: bytes.length, loadId: 'l' },
       ...{ expectNode: 'n1', expectIncarnation: '' },
     },
-    { url, s3Endpoint: '', s3Region: '', object: OBJECT, bytesPerSecondMax: 0 },
+    { url, s3Endpoint: '', s3Region: '', object: OBJECT, ...{ shardCount, bytesPerSecondMax: 0 } },
     { onBytes: (bytesDone) => seen.push(bytesDone), signal },
   );
   return seen;
@@ -105,7 +105,10 @@ it('a pull ends with the load that asked for it, and takes no space then', async
   const gone = new AbortController();
   let reads = 0;
   const store = fakeStore((_, into, _start, { signal } = {}) => {
-    if (++reads > 2) return Promise.resolve(void into.set(SEGMENT.bytes));
+    if (++reads > 2) {
+      into.set(SEGMENT.bytes);
+      return Promise.resolve();
+    }
     return new Promise((_resolve, reject) => {
       signal?.addEventListener('abort', () => reject(new SteleError('CANCELLED', 'stopped')));
       if (reads === 2) gone.abort();
