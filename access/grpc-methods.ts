@@ -51,6 +51,8 @@ const CLUSTER_SERVICE: Methods = {
   CancelLoad: loading,
   DiffVersions: read,
   ListHotKeys: read,
+  // As the first load into a keyspace does.
+  CreateKeyspace: load,
   DropKeyspace: operate,
   SuspendKeyspace: operate,
   ResumeKeyspace: operate,

@@ -13,7 +13,8 @@ import {
   encodeMark,
   encodeSnapshot,
 } from './layout.ts';
-import type { ArchiveMark, ArchivedManifest, EncodedObject, Snapshot } from './layout.ts';
+import type { ArchiveMark, ArchivedManifest, Snapshot } from './layout.ts';
+import type { EncodedObject } from './named-json.ts';
 import { bodyOfBytes, readObject, requireConditions } from './open-store.ts';
 import type { ObjectStore, StoreCallOptions } from './object-store.ts';
 

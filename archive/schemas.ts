@@ -5,19 +5,23 @@ import { Ajv } from 'ajv';
 import type { JSONSchemaType, ValidateFunction } from 'ajv';
 import type { ArchivedManifest, ArchiveMark, Snapshot } from './archived.ts';
 
-const id = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const;
-const count = { type: 'integer', minimum: 0 } as const;
-const text = { type: 'string' } as const;
+export const id = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const;
+export const count = { type: 'integer', minimum: 0 } as const;
+export const text = { type: 'string' } as const;
 const flag = { type: 'boolean', nullable: true } as const;
 const setting = { ...count, nullable: true } as const;
-const totals = {
+export const totals = {
   records: count,
   keyBytes: count,
   valueBytes: count,
   digest: { type: 'string', pattern: '^[0-9a-f]{32}$' },
 } as const;
-const TOTALS = ['records', 'keyBytes', 'valueBytes', 'digest'] as const;
-const shardCount = { type: 'integer', minimum: 1 } as const;
+export const TOTALS = ['records', 'keyBytes', 'valueBytes', 'digest'] as const;
+export const segmentId = {
+  type: 'string',
+  pattern: '^[0-9]{5}-[0-9a-f]{32}-[0-9a-f]{32}$',
+} as const;
+export const shardCount = { type: 'integer', minimum: 1 } as const;
 const common = { clusterId: id, shardCount, createdAt: text };
 const COMMON = ['clusterId', 'shardCount', 'createdAt'] as const;
 
@@ -59,7 +63,7 @@ const manifest: JSONSchemaType<ArchivedManifest> = {
         type: 'object',
         properties: {
           ...totals,
-          id: { type: 'string', pattern: '^[0-9]{5}-[0-9a-f]{32}-[0-9a-f]{32}$' },
+          id: segmentId,
           shard: count,
           fileBytes: count,
         },
@@ -107,7 +111,7 @@ const snapshot: JSONSchemaType<Snapshot> = {
   required: [...COMMON, 'keyspaces'],
 };
 
-const ajv = new Ajv();
+export const ajv = new Ajv();
 export const isMark: ValidateFunction<ArchiveMark> = ajv.compile(mark);
 export const isManifest: ValidateFunction<ArchivedManifest> = ajv.compile(manifest);
 export const isSnapshot: ValidateFunction<Snapshot> = ajv.compile(snapshot);

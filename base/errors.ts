@@ -51,6 +51,7 @@ export const ERROR_TABLE = {
   INPUT_INVALID: { grpc: 3, http: 400, resp: 'ERR', retryable: false },
   INPUT_CHANGED: { grpc: 9, http: 409, resp: 'ERR', retryable: false },
   TOO_MANY_REJECTS: { grpc: 3, http: 400, resp: 'ERR', retryable: false },
+  BUILD_INCOMPLETE: { grpc: 9, http: 409, resp: 'ERR', retryable: true },
   DUPLICATE_KEY: { grpc: 6, http: 409, resp: 'ERR', retryable: false },
   INTERNAL: { grpc: 13, http: 500, resp: 'ERR', retryable: false },
 } as const satisfies Record<string, ErrorRow>;

@@ -22,9 +22,17 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
   Object.entries({
     up: entry('run a whole cluster on this machine', () => import('./verbs/processes/up.ts')),
     load: entry('load files into a keyspace', () => import('./verbs/data/load.ts'), true),
+    commit: entry(
+      'make a finished build the current version',
+      () => import('./verbs/data/commit.ts'),
+    ),
     cli: entry('read keys: one command, or interactively', () => import('./verbs/data/cli.ts')),
     status: entry("the cluster's health", () => import('./verbs/cluster/status.ts')),
     keyspaces: entry('list the keyspaces', () => import('./verbs/keyspaces/keyspaces.ts')),
+    keyspace: entry(
+      'make a keyspace without a version, for builds elsewhere',
+      () => import('./verbs/keyspaces/keyspace.ts'),
+    ),
     versions: entry(
       'list the versions of a keyspace',
       () => import('./verbs/keyspaces/versions.ts'),

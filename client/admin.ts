@@ -10,6 +10,7 @@ import { ClusterServiceClient } from '../proto/gen/stele/v1/cluster.ts';
 import type {
   DiffVersionsRequest,
   DiffVersionsResponse,
+  CreateKeyspaceResponse,
   DropKeyspaceResponse,
   ExplainRequest,
   ExplainResponse,
@@ -185,6 +186,11 @@ export class AdminClient {
 
   diffVersions(request: DiffVersionsRequest): Promise<DiffVersionsResponse> {
     return this.#ask((client) => client.diffVersions, request);
+  }
+
+  /** Makes a keyspace without a version; one that is there stays as it is. */
+  createKeyspace(keyspace: string): Promise<CreateKeyspaceResponse> {
+    return this.#change((client) => client.createKeyspace, { keyspace });
   }
 
   dropKeyspace(keyspace: string): Promise<DropKeyspaceResponse> {

@@ -37,7 +37,7 @@ import type {
   RestartResponse,
 } from '../proto/gen/stele/v1/datanode.ts';
 import type { LinkFactory } from '../proto/ports.ts';
-import type { SegmentWish } from '../proto/segment-transfer.ts';
+import type { SegmentAnnouncement, SegmentOrigin, SegmentWish } from '../proto/segment-transfer.ts';
 import { CurrentView } from './view/current-view.ts';
 import { Comparisons } from './maintenance/comparisons.ts';
 import { Holdings } from './storage/holdings.ts';
@@ -61,6 +61,7 @@ import { LongScans } from './reads/scanning.ts';
 import { Scrubber } from './maintenance/scrubber.ts';
 import { requireWritten } from '../segment/header.ts';
 import { SegmentWork } from './maintenance/segment-work.ts';
+import type { PullWatch } from './transfer/segment-connection.ts';
 import { SegmentOrders } from './transfer/segment-orders.ts';
 import { ServingOrders } from './view/serving-orders.ts';
 import type { DiskStore } from './storage/store.ts';
@@ -308,6 +309,17 @@ export class Datanode {
     await this.identity.admit(request.header);
     checkCopies(request.orders);
     return { accepted: this.#segmentOrders.copy(request.orders, request.bytesPerSecondMax) };
+  }
+
+  /** Pulls a segment of a load out of a store; see Pulls.pull. Also throws WRONG_NODE. */
+  async pull(
+    announced: SegmentAnnouncement,
+    origin: SegmentOrigin,
+    watch: PullWatch,
+  ): Promise<void> {
+    this.identity.expect(announced.expectNode, announced.expectIncarnation);
+    checkSegments([announced]);
+    await this.#segmentOrders.pull(announced, origin, watch);
   }
 
   /** Throws INVALID_ARGUMENT for what is not the URL of a store. */

@@ -2,7 +2,7 @@
 
 import { storeOptions } from '../archive/store-settings.ts';
 import { option, settingsOf } from '../base/config.ts';
-import type { SettingsValues } from '../base/config.ts';
+import type { SettingsOf, SettingsValues } from '../base/config.ts';
 import {
   CHUNK_BYTES_MAX,
   CHUNK_BYTES_MIN,
@@ -37,6 +37,45 @@ function memoryDefault(): string {
 
 /** `auto` goes by the file's ending and content. */
 const FORMAT_CHOICES: readonly (LoadFormat | 'auto')[] = ['auto', ...LOAD_FORMATS];
+
+/** The flags of everything that commits a version. */
+export const commitOptions = {
+  minReplicas: option.count(
+    'replicas a shard needs before the commit; 0 means the replication factor, or one per datanode that counts',
+    0,
+    { min: 0, max: REPLICATION_MAX },
+  ),
+  archive: option.choice(
+    'copy in the deep store: made in the background, or awaited before the version becomes current',
+    ['background', 'wait'] as const,
+    'background',
+  ),
+  maxBytesPerSecond: option.bytes('bytes sent to all datanodes together; 0: no limit', '0', {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+  }),
+  replicaWait: option.duration('how long to wait for missing replicas before giving up', '60s', {
+    min: 0,
+    max: HOUR_MS,
+  }),
+  expectRows: option.optionalText(
+    'gate: rows that the new version must have; with ±2% or +-2% after it, approximately',
+    { placeholder: 'N[±P%]' },
+  ),
+  minRows: option.count('gate: rows that it must have at least', 0, { min: 0, max: ROWS_MAX }),
+  maxShrink: option.optionalText('gate: how much smaller than the current version it may be', {
+    placeholder: 'P%',
+    defaultText: `${MAX_SHRINK_DEFAULT * 100}%; no limit with --mode append`,
+  }),
+  requireKey: option.list('gate: a key that it must have, and its value; may be given again', {
+    placeholder: 'KEY[=VALUE]',
+  }),
+  keep: option.count(
+    'versions that the keyspace keeps from now on; 0 leaves it as it is (2 at first)',
+    0,
+    { min: 0, max: KEEP_MAX },
+  ),
+};
 
 export const loadSettings = settingsOf({
   master: option.addresses(
@@ -117,46 +156,15 @@ export const loadSettings = settingsOf({
     defaultText: '.stele/loads',
   }),
   noResume: option.flag('start from the beginning even if an interrupted load could be resumed'),
-  minReplicas: option.count(
-    'replicas a shard needs before the commit; 0 means the replication factor, or one per datanode that counts',
-    0,
-    { min: 0, max: REPLICATION_MAX },
-  ),
-  archive: option.choice(
-    'copy in the deep store: made in the background, or awaited before the version becomes current',
-    ['background', 'wait'] as const,
-    'background',
-  ),
-  maxBytesPerSecond: option.bytes('bytes sent to all datanodes together; 0: no limit', '0', {
-    min: 0,
-    max: Number.MAX_SAFE_INTEGER,
-  }),
-  replicaWait: option.duration('how long to wait for missing replicas before giving up', '60s', {
-    min: 0,
-    max: HOUR_MS,
-  }),
-  expectRows: option.optionalText(
-    'gate: rows that the new version must have; with ±2% or +-2% after it, approximately',
-    { placeholder: 'N[±P%]' },
-  ),
-  minRows: option.count('gate: rows that it must have at least', 0, { min: 0, max: ROWS_MAX }),
-  maxShrink: option.optionalText('gate: how much smaller than the current version it may be', {
-    placeholder: 'P%',
-    defaultText: `${MAX_SHRINK_DEFAULT * 100}%; no limit with --mode append`,
-  }),
-  requireKey: option.list('gate: a key that it must have, and its value; may be given again', {
-    placeholder: 'KEY[=VALUE]',
-  }),
-  keep: option.count(
-    'versions that the keyspace keeps from now on; 0 leaves it as it is (2 at first)',
-    0,
-    { min: 0, max: KEEP_MAX },
-  ),
+  ...commitOptions,
   skipIfCurrent: option.flag('do nothing if the current version came from this very input'),
   ...storeOptions,
   ...tlsOptions,
   ...userOptions,
 });
+
+/** What a commit needs to know. */
+export type CommitSettings = SettingsOf<typeof commitOptions> & { readonly master: string };
 
 /** What `runLoad` needs: the flags, the keyspace and the inputs. */
 export interface LoadSettings extends SettingsValues<typeof loadSettings> {

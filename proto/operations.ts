@@ -20,6 +20,8 @@ import type {
   CancelLoadRequest,
   DiffVersionsRequest,
   DiffVersionsResponse,
+  CreateKeyspaceRequest,
+  CreateKeyspaceResponse,
   DropKeyspaceRequest,
   DropVersionRequest,
   ExplainRequest,
@@ -105,6 +107,7 @@ interface ClusterCalls {
   cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;
   diffVersions(request: DiffVersionsRequest, signal?: AbortSignal): Promise<DiffVersionsResponse>;
   listHotKeys(request: ListHotKeysRequest): Promise<ListHotKeysResponse>;
+  createKeyspace(request: CreateKeyspaceRequest): Promise<CreateKeyspaceResponse>;
   dropKeyspace(request: DropKeyspaceRequest): Promise<void>;
   suspendKeyspace(request: SuspendKeyspaceRequest): Promise<void>;
   resumeKeyspace(request: ResumeKeyspaceRequest): Promise<void>;

@@ -9,7 +9,11 @@
 //                                                      <-   send: space is reserved
 //       the bytes, as many as announced                ->
 //                                                      <-   stored: verified, synced to disk, servable
-//     or one that is fetched:
+//     or one that the datanode pulls out of an object store:
+//       announcement with its origin                   ->
+//                                                      <-   pulling: bytes so far; every second
+//                                                      <-   stored
+//     or one that is fetched from the datanode:
 //       wish                                           ->
 //                                                      <-   sending: number of bytes
 //                                                      <-   the bytes
@@ -44,6 +48,20 @@ export interface SegmentAnnouncement {
   readonly loadId: string;
 }
 
+/** The object of a store out of which a datanode is to pull an announced segment. */
+export interface SegmentOrigin {
+  readonly url: string;
+  /** As in StoreRef (datanode.proto); credentials are those of the datanode. */
+  readonly s3Endpoint: string;
+  readonly s3Region: string;
+  /** The name of the object below `url`. */
+  readonly object: string;
+  /** Of the segment; another one is refused. */
+  readonly shardCount: number;
+  /** For everything that this datanode pulls; 0: no limit. */
+  readonly bytesPerSecondMax: number;
+}
+
 /** A datanode's request to fetch a segment. Another node refuses it (WRONG_NODE). */
 export interface SegmentWish {
   readonly keyspaceUid: string;
@@ -51,11 +69,17 @@ export interface SegmentWish {
   readonly expectNode: string;
 }
 
+/** The bytes that a datanode has pulled so far. */
+export interface SegmentPulling {
+  readonly pulling: number;
+}
+
 /** The answer of a datanode. */
 export type SegmentAnswer =
   | 'send'
   | 'stored'
   | { readonly sending: number }
+  | SegmentPulling
   | { readonly code: string; readonly detail: string };
 
 /** Encodes a frame. Throws INTERNAL if the content is too long. */
@@ -73,6 +97,7 @@ export function encodeFrame(content: object): Buffer {
 
 export function encodeAnswer(answer: SegmentAnswer): Buffer {
   if (typeof answer === 'string') return encodeFrame({ answer });
+  if ('pulling' in answer) return encodeFrame({ answer: 'pulling', bytesDone: answer.pulling });
   if ('sending' in answer) return encodeFrame({ answer: 'sending', byteLength: answer.sending });
   // The start of a long sentence is better than none.
   return encodeFrame({ code: answer.code, detail: answer.detail.slice(0, FRAME_BYTES_MAX / 8) });
@@ -128,6 +153,24 @@ export function readWish(content: Record<string, unknown>): SegmentWish {
   };
 }
 
+/** The origin in an announcement; undefined if its bytes follow. Throws INVALID_ARGUMENT. */
+export function readOrigin({ origin }: Record<string, unknown>): SegmentOrigin | undefined {
+  if (origin === undefined) return undefined;
+  const content: Record<string, unknown> = Object(origin);
+  const { bytesPerSecondMax, shardCount } = content;
+  if (typeof bytesPerSecondMax !== 'number' || typeof shardCount !== 'number') {
+    throw new SteleError('INVALID_ARGUMENT', 'An origin must have a rate and a shard count.');
+  }
+  return {
+    url: textOf(content, 'url'),
+    s3Endpoint: textOf(content, 's3Endpoint'),
+    s3Region: textOf(content, 's3Region'),
+    object: textOf(content, 'object'),
+    shardCount,
+    bytesPerSecondMax,
+  };
+}
+
 /** Parses an announcement. Throws INVALID_ARGUMENT. */
 export function readAnnouncement(content: Record<string, unknown>): SegmentAnnouncement {
   const { byteLength } = content;
@@ -148,9 +191,10 @@ export function readAnnouncement(content: Record<string, unknown>): SegmentAnnou
 export function readAnswer(
   content: Record<string, unknown>,
   where: string,
-): 'send' | 'stored' | SteleError {
-  const { answer } = content;
+): 'send' | 'stored' | SegmentPulling | SteleError {
+  const { answer, bytesDone } = content;
   if (answer === 'send' || answer === 'stored') return answer;
+  if (answer === 'pulling' && typeof bytesDone === 'number') return { pulling: bytesDone };
   return refusalOf(content, where);
 }
 

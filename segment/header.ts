@@ -164,11 +164,11 @@ export function sealSegment(bytes: Buffer, blocks: Blocks): string {
 }
 
 /**
- * Reads and checks the header. Throws UNKNOWN_FORMAT if this is not a segment or has an unknown
- * version or incompatible feature, CORRUPT if it is damaged or truncated.
+ * Reads and checks the header; `length` is that of the whole file, of which `bytes` are at least
+ * the header. Throws UNKNOWN_FORMAT if this is not a segment or has an unknown version or
+ * incompatible feature, CORRUPT if it is damaged or truncated.
  */
-export function readHeader(bytes: Buffer): SegmentHeader {
-  const length = bytes.length;
+export function readHeader(bytes: Buffer, length = bytes.length): SegmentHeader {
   const start = bytes.toString('latin1', 0, 8);
   if (!MAGIC.startsWith(start)) {
     throw unknownFormat(bytes, `It is not a segment: it does not begin with '${MAGIC}'.`);

@@ -17,7 +17,11 @@ import {
   encodeFrame,
   readAnswer,
 } from '../proto/segment-transfer.ts';
-import type { SegmentAnnouncement } from '../proto/segment-transfer.ts';
+import type {
+  SegmentAnnouncement,
+  SegmentPulling,
+  SegmentOrigin,
+} from '../proto/segment-transfer.ts';
 import type { DialIdentity } from './dial-identity.ts';
 import { REFUSED_LOGIN, refusedLogin } from './upgrade-request.ts';
 import { PERHAPS_TLS, dialReason } from './tls/dial-errors.ts';
@@ -127,6 +131,7 @@ export class PushConnection {
   #failure: SteleError | undefined;
   #awaited:
     { resolve(answer: 'send' | 'stored'): void; reject(error: SteleError): void } | undefined;
+  #onPulling: ((bytesDone: number) => void) | undefined;
   #drained: ((error?: SteleError) => void) | undefined;
 
   /** `onClose` is called once, when the connection has closed. */
@@ -155,13 +160,42 @@ export class PushConnection {
 
   /** Announces a segment and resolves with the node's answer. Rejects with its refusal. */
   ask(announced: SegmentAnnouncement): Promise<'send' | 'stored'> {
+    return this.#ask(announced, () => undefined);
+  }
+
+  /**
+   * Has the node pull a segment out of a store. Resolves when it is stored; `onPulling` is called with
+   * the bytes so far, unless the node had it before. Rejects with the node's error, UNSUPPORTED if
+   * it runs a release that pulls nothing, and DEADLINE_EXCEEDED when it says nothing any more.
+   */
+  async pull(
+    announced: SegmentAnnouncement,
+    origin: SegmentOrigin,
+    onPulling: (bytesDone: number) => void,
+  ): Promise<void> {
+    if ((await this.#ask({ ...announced, origin }, onPulling)) === 'stored') return;
+    const text = `${this.#where} runs an earlier release, which cannot pull segments out of a store; upgrade it.`;
+    const error = new SteleError('UNSUPPORTED', text);
+    // The node waits for bytes on this connection.
+    this.close(error);
+    throw error;
+  }
+
+  #ask(content: object, onPulling: (bytesDone: number) => void): Promise<'send' | 'stored'> {
     const answer = this.#nextAnswer();
-    if (this.#failure === undefined) this.#socket.write(encodeFrame(announced));
+    if (this.#failure === undefined) this.#socket.write(encodeFrame(content));
     const text = `${this.#where} did not answer for ${ANSWER_MS_MAX / 1000} s.`;
     const timer = setTimeout(() => {
       this.close(new SteleError('DEADLINE_EXCEEDED', text));
     }, ANSWER_MS_MAX);
-    return answer.finally(() => clearTimeout(timer));
+    this.#onPulling = (bytesDone) => {
+      timer.refresh();
+      onPulling(bytesDone);
+    };
+    return answer.finally(() => {
+      clearTimeout(timer);
+      this.#onPulling = undefined;
+    });
   }
 
   /** Resolves when the system has taken the bytes, which must not change until then. */
@@ -208,7 +242,8 @@ export class PushConnection {
   #receive(bytes: Buffer): void {
     try {
       for (let at = 0; at < bytes.length;) {
-        const { room } = this.#frame;
+        // Several answers may come at once.
+        const { exactRoom: room } = this.#frame;
         const byteCount = Math.min(room.length, bytes.length - at);
         room.set(bytes.subarray(at, at + byteCount));
         at += byteCount;
@@ -220,10 +255,14 @@ export class PushConnection {
     }
   }
 
-  #answer(answer: 'send' | 'stored' | SteleError): void {
+  #answer(answer: 'send' | 'stored' | SegmentPulling | SteleError): void {
+    if (typeof answer === 'object' && 'pulling' in answer && this.#onPulling !== undefined) {
+      this.#onPulling(answer.pulling);
+      return;
+    }
     const awaited = this.#awaited;
     this.#awaited = undefined;
-    if (awaited === undefined) {
+    if (awaited === undefined || (typeof answer === 'object' && 'pulling' in answer)) {
       // A refusal in the middle of a segment: the protocol has no way to skip the rest.
       const text = `${this.#where} answered without a request.`;
       this.close(answer instanceof SteleError ? answer : new SteleError('UNAVAILABLE', text));

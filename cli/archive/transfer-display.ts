@@ -9,6 +9,7 @@ const WORDS: Readonly<Record<TransferStage, string>> = {
   plan: 'comparing',
   copy: 'copying',
   push: 'restoring',
+  pull: 'pulling',
   rows: 'reading',
   commit: 'committing',
 };

@@ -3,6 +3,7 @@
 import { requireRight } from '../../access/subject.ts';
 import type { Subject } from '../../access/subject.ts';
 import type { Datanode } from '../node.ts';
+import type { SegmentOrigin } from '../../proto/segment-transfer.ts';
 import type { SegmentKeeper } from '../transfer/segment-connection.ts';
 
 export function segmentKeeperOf(node: Datanode): SegmentKeeper {
@@ -10,6 +11,11 @@ export function segmentKeeperOf(node: Datanode): SegmentKeeper {
     admit: async (announced, subject) => {
       if (subject !== undefined) requireLoad(subject, announced.keyspaceUid, node);
       return node.receiving.admit(announced);
+    },
+    pull: async (announced, origin, subject, watch) => {
+      if (subject !== undefined) requireLoad(subject, announced.keyspaceUid, node);
+      if (subject?.isCluster === false) requireOrigin(subject, origin);
+      await node.pull(announced, origin, watch);
     },
     pace: (byteCount) => node.brake.take(byteCount),
     give: async (wish, subject) => {
@@ -26,6 +32,14 @@ export function segmentKeeperOf(node: Datanode): SegmentKeeper {
 function requireLoad(subject: Subject, keyspaceUid: string, { cluster }: Datanode): void {
   const name = cluster.keyspaceOf(keyspaceUid)?.name;
   if (name !== undefined || !subject.has('load')) requireRight(subject, 'load', name);
+}
+
+/**
+ * Throws PERMISSION_DENIED. Requests are signed with the datanode's credentials, so a user who may
+ * only load does not determine where they go (docs/decisions/0061-pulled-segments.md).
+ */
+function requireOrigin(subject: Subject, { s3Endpoint }: SegmentOrigin): void {
+  if (s3Endpoint !== '') requireRight(subject, 'operate');
 }
 
 /** Throws PERMISSION_DENIED. A backup takes all the data, and is the work of an operator. */

@@ -13,6 +13,8 @@ import type { Segment } from '../../segment/reader.ts';
 export interface ExpectedSegment {
   readonly keyspaceUid: string;
   readonly segmentId: string;
+  /** Absent: any. */
+  readonly shardCount?: number;
 }
 
 /**
@@ -23,10 +25,17 @@ export function openAs(bytes: Buffer, expected: Partial<ExpectedSegment>): Segme
   const segment = openSegment(bytes);
   const { id, keyspaceUid } = segmentMeta(segment);
   const { keyspaceUid: uidWanted = keyspaceUid, segmentId: idWanted = id } = expected;
+  requireShards(segment, expected);
   if (id === idWanted && keyspaceUid === uidWanted) return segment;
   const where = keyspaceUid === uidWanted ? '' : ` in the folder of keyspace ${uidWanted}`;
   throw new SteleError(
     'CORRUPT',
     `The segment named ${idWanted}${where} is segment ${id} of keyspace ${keyspaceUid} according to its header.`,
   );
+}
+
+function requireShards({ header }: Segment, { shardCount }: Partial<ExpectedSegment>): void {
+  if (shardCount === undefined || header.shardCount === shardCount) return;
+  const text = `The segment is one of ${header.shardCount} shards, and the cluster has ${shardCount}.`;
+  throw new SteleError('CORRUPT', text);
 }

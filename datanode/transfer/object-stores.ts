@@ -3,8 +3,8 @@
 import type { ObjectStore } from '../../archive/object-store.ts';
 import type { StoreRef } from '../../proto/gen/stele/v1/datanode.ts';
 
-/** An order names the store of the cluster; it changes only with the settings of the masters. */
-const STORES_MAX = 4;
+/** Orders name the store of the cluster; loads, those that segments were built in. */
+const STORES_MAX = 16;
 
 /**
  * Opens a store. Throws INVALID_ARGUMENT for what is not one; other faults show at the first call.

@@ -21,16 +21,20 @@ import {
   encodeAnswer,
   isWish,
   readAnnouncement,
+  readOrigin,
   readWish,
 } from '../../proto/segment-transfer.ts';
 import type { OutgoingSegment } from './outgoing.ts';
 import type {
   SegmentAnnouncement,
   SegmentAnswer,
+  SegmentOrigin,
   SegmentWish,
 } from '../../proto/segment-transfer.ts';
 
 const IDLE_MS_MAX = 120_000;
+/** Well below the time after which a peer without an answer gives up. */
+const PULLING_EVERY_MS = 1000;
 /**
  * Loaders use eight each, datanodes a few. Further connections are refused and tried again by the
  * peer.
@@ -49,6 +53,13 @@ export interface IncomingSegment {
   abandon(): void;
 }
 
+/** The peer that asked for a pull. */
+export interface PullWatch {
+  readonly onBytes: (bytesDone: number) => void;
+  /** Aborts when the peer has gone. */
+  readonly signal: AbortSignal;
+}
+
 /** Accepts segments and serves them. `subject` is the peer, with --auth on. */
 export interface SegmentKeeper {
   /**
@@ -58,6 +69,16 @@ export interface SegmentKeeper {
     announced: SegmentAnnouncement,
     subject: Subject | undefined,
   ): Promise<IncomingSegment | undefined>;
+  /**
+   * Pulls a segment out of its origin, unless it is here; resolves when it is durable and held.
+   * `onBytes` is called with the number of bytes so far. What it throws is reported to the peer.
+   */
+  pull(
+    announced: SegmentAnnouncement,
+    origin: SegmentOrigin,
+    subject: Subject | undefined,
+    watch: PullWatch,
+  ): Promise<void>;
   /** Notes bytes that have come in; returns how many ms to pause before the next. */
   pace(byteCount: number): number;
   /** A segment to be sent. What it throws is reported to the peer. */
@@ -85,6 +106,7 @@ class SegmentConnection {
   #isDirect = false;
   #arrival: IncomingSegment | undefined;
   #pause: NodeJS.Timeout | undefined;
+  readonly #gone = new AbortController();
 
   /** Starts at once with the bytes from `accepted`, which this object owns from now on. */
   constructor(accepted: Socket, keeper: SegmentKeeper, onClose: () => void, peer: Peer) {
@@ -112,6 +134,7 @@ class SegmentConnection {
 
   #end(): void {
     clearTimeout(this.#pause);
+    this.#gone.abort();
     this.#arrival?.abandon();
     this.#arrival = undefined;
   }
@@ -140,7 +163,7 @@ class SegmentConnection {
       const content = this.#frame.filled(byteCount);
       if (content === undefined) return true;
       if (isWish(content)) void this.#give(readWish(content));
-      else void this.#admit(readAnnouncement(content));
+      else this.#announced(readAnnouncement(content), readOrigin(content));
     } catch (thrown) {
       this.#refuse(thrown);
       this.#socket.end();
@@ -157,6 +180,32 @@ class SegmentConnection {
     }
     this.#pause = resumeLater(this.#socket, pauseMs);
     return false;
+  }
+
+  #announced(announced: SegmentAnnouncement, origin: SegmentOrigin | undefined): void {
+    if (origin === undefined) void this.#admit(announced);
+    else void this.#pull(announced, origin);
+  }
+
+  async #pull(announced: SegmentAnnouncement, origin: SegmentOrigin): Promise<void> {
+    this.#isBusy = true;
+    let pulling = 0;
+    const tell = (): void => this.#answer({ pulling });
+    const timer = setInterval(tell, PULLING_EVERY_MS);
+    const { signal } = this.#gone;
+    const onBytes = (bytesDone: number): void => {
+      pulling = bytesDone;
+      if (bytesDone === 0) tell();
+    };
+    try {
+      await this.#keeper.pull(announced, origin, this.#peer.subject, { onBytes, signal });
+      this.#answer('stored');
+    } catch (thrown) {
+      this.#refuse(thrown);
+    } finally {
+      clearInterval(timer);
+    }
+    this.#isBusy = false;
   }
 
   async #admit(announced: SegmentAnnouncement): Promise<void> {

@@ -1,4 +1,5 @@
-// What the master orders about segments: to fetch them, to archive them, to drop them.
+// What the master orders about segments: to fetch them, to archive them, to drop them; and what
+// loads ask for, to pull them out of a store.
 
 import type {
   ArchiveSegmentsRequest,
@@ -11,6 +12,9 @@ import { Archiver } from './archiver.ts';
 import type { ArchiverOptions } from './archiver.ts';
 import { Copier } from './copier.ts';
 import type { CopierOptions } from './copier.ts';
+import { Pulls } from './pulls.ts';
+import type { SegmentAnnouncement, SegmentOrigin } from '../../proto/segment-transfer.ts';
+import type { PullWatch } from './segment-connection.ts';
 import { ObjectStores } from './object-stores.ts';
 import type { OpenObjectStore } from './object-stores.ts';
 
@@ -28,12 +32,14 @@ export class SegmentOrders {
   readonly #stores: ObjectStores;
   readonly #copier: Copier;
   readonly #archiver: Archiver;
+  readonly #pulls: Pulls;
 
   constructor(options: SegmentOrdersOptions) {
     this.#options = options;
     this.#stores = new ObjectStores(options.openObjectStore);
     this.#copier = new Copier({ ...options, stores: this.#stores });
     this.#archiver = new Archiver({ ...options, stores: this.#stores });
+    this.#pulls = new Pulls({ ...options, stores: this.#stores });
   }
 
   /** Copies in progress. */
@@ -49,6 +55,11 @@ export class SegmentOrders {
   /** Failed copies since the last call. */
   takeFailures(): CopyFailure[] {
     return this.#copier.takeFailures();
+  }
+
+  /** See Pulls.pull. */
+  pull(announced: SegmentAnnouncement, origin: SegmentOrigin, watch: PullWatch): Promise<void> {
+    return this.#pulls.pull(announced, origin, watch);
   }
 
   /** See Archiver.accept. */

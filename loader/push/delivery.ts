@@ -4,6 +4,7 @@
 // ended: such a node is down, and its open connection would be waited for.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
@@ -68,6 +69,7 @@ export class Delivery {
       lastError = (await this.#pushToAll(segment, missing, acknowledged)) ?? lastError;
       if (acknowledged.size >= minReplicas()) return [...acknowledged];
       if (lastError?.code === 'MEMORY_LIMIT') throw doesNotFit(lastError);
+      if (lastError !== undefined && isFinal(segment, lastError)) throw lastError;
       waitsUntilMs ??= performance.now() + replicaWaitMs;
       if (performance.now() >= waitsUntilMs) throw this.#missing(segment, acknowledged, lastError);
       await targets.nextAnswer(ANSWER_WAIT_MS_MAX, signal);
@@ -127,9 +129,10 @@ export class Delivery {
           if (!(await this.#pusherFor(node).push(segment))) return;
           awaited.sinceMs = performance.now();
           acknowledged.add(node.id);
-          if (segment.bytes !== undefined) this.#options.onAcknowledged?.(node.id);
+          if (segment.bytes !== undefined || segment.source !== undefined)
+            this.#options.onAcknowledged?.(node.id);
         } catch (thrown) {
-          failure = worse(failure, toSteleError(thrown));
+          failure = worse(segment, failure, toSteleError(thrown));
         } finally {
           awaited.pushes--;
         }
@@ -182,9 +185,24 @@ function keyOf({ address, id, incarnation }: NodeView): string {
   return `${id} ${incarnation} ${address?.host}:${address?.httpPort}`;
 }
 
+/** What a datanode says of a store, or of a segment in it, that other datanodes will say, too. */
+const OF_THE_STORE: ReadonlySet<ErrorCode> = new Set([
+  'NOT_FOUND',
+  'PERMISSION_DENIED',
+  'INVALID_ARGUMENT',
+  'CORRUPT',
+  'UNKNOWN_FORMAT',
+  'UNSUPPORTED',
+] as const);
+
+/** Whether waiting cannot cure the failure. */
+function isFinal({ source }: SegmentToPush, { code }: SteleError): boolean {
+  return code === 'MEMORY_LIMIT' || (source !== undefined && OF_THE_STORE.has(code));
+}
+
 /** Of two failures, the one that waiting cannot cure. */
-function worse(one: SteleError | undefined, other: SteleError): SteleError {
-  return one?.code === 'MEMORY_LIMIT' ? one : other;
+function worse(segment: SegmentToPush, one: SteleError | undefined, other: SteleError): SteleError {
+  return one !== undefined && isFinal(segment, one) ? one : other;
 }
 
 function doesNotFit(cause: SteleError): SteleError {

@@ -15,7 +15,7 @@ import type { Logger } from '../../base/log.ts';
 import { sleep } from '../../base/clock.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
-import type { SegmentAnnouncement } from '../../proto/segment-transfer.ts';
+import type { SegmentAnnouncement, SegmentOrigin } from '../../proto/segment-transfer.ts';
 import { PushConnections } from '../../transport/segment-push.ts';
 import type { PushConnection } from '../../transport/segment-push.ts';
 import type { DialIdentity } from '../../transport/dial-identity.ts';
@@ -32,6 +32,15 @@ const NO_LIMIT = new Throttle(0);
 export interface SegmentToPush {
   readonly info: SegmentInfo;
   readonly bytes: Uint8Array | undefined;
+  /** In place of the bytes. */
+  readonly source?: SegmentSource;
+}
+
+/** What a datanode pulls a segment out of. */
+interface SegmentSource {
+  readonly origin: SegmentOrigin;
+  /** Called while a datanode pulls it, with the bytes so far. */
+  readonly onPulling?: (nodeId: string, bytesDone: number) => void;
 }
 
 /** The load that a pushed segment belongs to. */
@@ -147,6 +156,12 @@ export async function putSegment(
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     const announced = announcementOf(node, identity, segment);
+    const { source } = segment;
+    if (source !== undefined) {
+      const onPulling = (bytesDone: number): void => source.onPulling?.(node.id, bytesDone);
+      await link.pull(announced, source.origin, onPulling);
+      return true;
+    }
     if ((await link.ask(announced)) === 'stored') return true;
     if (segment.bytes === undefined) {
       // The node waits for bytes on this connection, so it cannot be used again.

@@ -7,25 +7,18 @@
 // that turns out to be damaged changes nothing. Segments that a datanode has are not read again.
 
 import type { ArchivedManifest, ArchivedSegment } from '../../archive/layout.ts';
-import { sleep } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
-import type { ErrorCode } from '../../base/errors.ts';
 import { KEEP_DEFAULT, KEEP_MAX } from '../../base/limits.ts';
-import type { CommitLoadRequest, CommitLoadResponse } from '../../proto/gen/stele/v1/load.ts';
+import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
+import type { CommitLoadRequest } from '../../proto/gen/stele/v1/load.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import { forEachBounded } from '../bytes/bounded.ts';
 import type { LoadMaster } from '../push/master-client.ts';
-import { commit } from '../stages/commit-stage.ts';
 import type { Transfer } from '../transfer/open-transfer.ts';
-import { OpenLoad } from './open-load.ts';
+import { OpenLoad } from '../transfer/open-load.ts';
 import type { PlannedKeyspace } from './plan.ts';
 import { readSegment } from './read-segment.ts';
 import { restoredSource } from './restored-source.ts';
-
-/** Errors of a commit that pass when datanodes come back. */
-const WAITS: ReadonlySet<ErrorCode> = new Set(['REPLICAS_MISSING', 'OVERLOADED'] as const);
-/** Between two rounds of pushes while the commit must wait. */
-const ROUND_PAUSE_MS = 2000;
 
 /** The number that a version had, and the one that it has now. */
 export interface RestoredVersion {
@@ -80,9 +73,14 @@ async function beginLoad(
   return OpenLoad.begin(transfer, master, {
     keyspace: target,
     keyspaceUid: wanted.keyspace.uid,
-    snapshot,
+    mode: LoadMode.REPLACE,
+    token: snapshot,
     source: restoredSource(manifest, transfer.archive),
     input: manifest.version.input,
+    minReplicas: 0,
+    inputFingerprint: '',
+    skipIfCurrent: false,
+    archiveFirst: false,
   });
 }
 
@@ -165,7 +163,10 @@ async function commitAll(
       // Since the last commit, the datanodes may have dropped what no version names yet.
       await pushAgain(transfer, opened, manifest);
     }
-    const { digest, version } = await commitVersion(transfer, master, opened, manifest);
+    const { digest, version } = await opened.load.commit(
+      commitRequest(opened.load, planned, manifest),
+      () => pushAgain(transfer, opened, manifest),
+    );
     await opened.load.close();
     requireDigest(planned, manifest, digest.toString('hex'));
     const { number: was, records } = manifest.version;
@@ -173,31 +174,6 @@ async function commitAll(
     transfer.progress.done(0);
   }
   return restored;
-}
-
-/**
- * Sends segments again to datanodes that have lost them, or own them now, until --replica-wait is
- * over.
- */
-async function commitVersion(
-  transfer: Transfer,
-  master: LoadMaster,
-  { load, planned }: Opened,
-  manifest: ArchivedManifest,
-): Promise<CommitLoadResponse> {
-  const { log, settings, stop } = transfer;
-  const giveUpAtMs = performance.now() + settings.replicaWait;
-  for (;;) {
-    try {
-      return await commit(master, commitRequest(load, planned, manifest), stop.signal);
-    } catch (thrown) {
-      const error = toSteleError(thrown);
-      if (!WAITS.has(error.code) || performance.now() > giveUpAtMs) throw error;
-      log.warn(`the commit must wait: ${error.message}`);
-      await sleep(ROUND_PAUSE_MS, stop.signal);
-      await pushAgain(transfer, { load, planned }, manifest);
-    }
-  }
 }
 
 function commitRequest(

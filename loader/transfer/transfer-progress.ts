@@ -2,7 +2,7 @@
 
 import { monotonicNowMs } from '../../base/clock.ts';
 
-export type TransferStage = 'plan' | 'copy' | 'push' | 'rows' | 'commit';
+export type TransferStage = 'plan' | 'copy' | 'push' | 'pull' | 'rows' | 'commit';
 
 /** What a progress line needs. */
 export interface TransferProgress {

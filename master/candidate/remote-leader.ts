@@ -147,6 +147,7 @@ function changesOf(ask: Ask<ClusterServiceClient>): Omit<Operations, keyof Quest
     cleanArchive: (request) =>
       ask((client) => client.cleanArchive, request, longer(CLEAN_DEADLINE_MS)),
     cancelLoad: async (request) => loadOf(await ask((client) => client.cancelLoad, request, ONCE)),
+    createKeyspace: (request) => ask((client) => client.createKeyspace, request, REPEATABLE),
     dropKeyspace: empty((client) => client.dropKeyspace),
     suspendKeyspace: empty((client) => client.suspendKeyspace),
     resumeKeyspace: empty((client) => client.resumeKeyspace),

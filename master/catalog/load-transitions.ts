@@ -16,7 +16,7 @@ import { SteleError, suspendedError } from '../../base/errors.ts';
 import { newKeyspaceName } from '../../base/ids.ts';
 import { KEYSPACE_COUNT_MAX } from '../../base/limits.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
-import { countersOf, findKeyspace, runningLoad } from './queries.ts';
+import { countersOf, findKeyspace, isGhost, runningLoad } from './queries.ts';
 import type { KeyspaceRecord, LoadProgressRecord, LoadRecord, LoadState } from './records.ts';
 
 const DEFAULT_KEYSPACE = 'default';
@@ -125,7 +125,29 @@ function byWhom({ owner }: LoadRecord): string {
   return ` by ${user}${owner.host} (process ${owner.pid})`;
 }
 
-function newKeyspace(state: CatalogState, wanted: NewLoad): KeyspaceRecord {
+/**
+ * Makes a keyspace without a version. One of that name stays as it is, and is not removed any more
+ * when its first load fails.
+ */
+export function createKeyspace(
+  state: CatalogState,
+  wanted: Pick<NewLoad, 'keyspace' | 'keyspaceUid' | 'nowIso'>,
+): Transition<{ readonly keyspace: KeyspaceRecord; readonly isNew: boolean }> {
+  const found = findKeyspace(state, wanted.keyspace);
+  if (found?.isCreated === true) return { changes: [], result: { keyspace: found, isNew: false } };
+  const isNew = found === undefined || isGhost(state, found);
+  const keyspace = { ...(found ?? newKeyspace(state, wanted)), isCreated: true as const };
+  const changes: Change[] =
+    found === undefined
+      ? added(state, keyspace)
+      : [{ table: 'keyspace', id: keyspace.uid, record: keyspace }];
+  return { changes, result: { keyspace, isNew } };
+}
+
+function newKeyspace(
+  state: CatalogState,
+  wanted: Pick<NewLoad, 'keyspace' | 'keyspaceUid' | 'nowIso'>,
+): KeyspaceRecord {
   const name = newKeyspaceName(wanted.keyspace);
   if (state.keyspace.size >= KEYSPACE_COUNT_MAX) {
     throw new SteleError(

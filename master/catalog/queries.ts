@@ -67,11 +67,12 @@ export function findKeyspace(state: CatalogState, name: string): KeyspaceRecord 
 }
 
 /**
- * Whether a keyspace has no version and no running load that could make one (one may be
- * interrupted). Users do not see such a keyspace; its record stays while its first load may be
+ * Whether a keyspace that nobody created has no version and no running load that could make one (one
+ * may be interrupted). Users do not see such a keyspace; its record stays while its first load may be
  * resumed (removeGhosts).
  */
-export function isGhost(state: CatalogState, { desired, uid }: KeyspaceRecord): boolean {
+export function isGhost(state: CatalogState, { desired, isCreated, uid }: KeyspaceRecord): boolean {
+  if (isCreated === true) return false;
   const load = runningLoad(state, uid);
   const isLoaded = load !== undefined && load.interruptedAt === undefined;
   if (desired.currentVersion !== 0 || isLoaded) return false;

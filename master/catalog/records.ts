@@ -88,6 +88,8 @@ export interface KeyspaceRecord {
   };
   readonly nextVersion: number;
   readonly attempt?: CommitAttempt;
+  /** True if an operator created it: it is there without any version or load, too. */
+  readonly isCreated?: true;
   readonly createdAt: string;
 }
 

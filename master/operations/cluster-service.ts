@@ -72,6 +72,7 @@ export function clusterService(
     cancelLoad: unary(async (request) => ({ load: await operations.cancelLoad(request) })),
     diffVersions: unary((request, signal) => operations.diffVersions(request, signal)),
     listHotKeys: unary((request) => operations.listHotKeys(request)),
+    createKeyspace: unary((request) => operations.createKeyspace(request)),
     dropKeyspace: unary((request) => answerEmpty(operations.dropKeyspace(request))),
     suspendKeyspace: unary((request) => answerEmpty(operations.suspendKeyspace(request))),
     resumeKeyspace: unary((request) => answerEmpty(operations.resumeKeyspace(request))),

@@ -3,7 +3,7 @@
 import type { KeyspaceUid } from '../../base/ids.ts';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
-import { listNames } from '../../base/ids.ts';
+import { listNames, parseKeyspaceUid } from '../../base/ids.ts';
 import { STELE_VERSION } from '../../base/process/build-version.ts';
 import type {
   CleanArchiveRequest,
@@ -12,6 +12,8 @@ import type {
   CancelLoadRequest,
   DiffVersionsRequest,
   DiffVersionsResponse,
+  CreateKeyspaceRequest,
+  CreateKeyspaceResponse,
   DropKeyspaceRequest,
   DropVersionRequest,
   ExplainRequest,
@@ -63,7 +65,8 @@ import {
   setReplication,
   suspendKeyspace,
 } from '../catalog/keyspace-transitions.ts';
-import { requireKeyspace } from '../catalog/queries.ts';
+import { createKeyspace } from '../catalog/load-transitions.ts';
+import { clusterOf, requireKeyspace } from '../catalog/queries.ts';
 import {
   dropVersion,
   promote,
@@ -273,6 +276,19 @@ export class Operations implements ClusterOperations {
 
   listHotKeys(request: ListHotKeysRequest): Promise<ListHotKeysResponse> {
     return listHotKeys(this.#leader, request);
+  }
+
+  /** Makes a keyspace without a version; one of that name that is there stays as it is. */
+  async createKeyspace(request: CreateKeyspaceRequest): Promise<CreateKeyspaceResponse> {
+    const { catalog, env } = this.#leader;
+    const { keyspace } = request;
+    const keyspaceUid = parseKeyspaceUid(env.randomId());
+    const done = await catalog.update((state) =>
+      createKeyspace(state, { keyspace, keyspaceUid, nowIso: wallClockIso(env) }),
+    );
+    await this.#settle();
+    const { id: clusterId, shardCount } = clusterOf(catalog.state);
+    return { keyspaceUid: done.keyspace.uid, shardCount, clusterId, created: done.isNew };
   }
 
   /** Refuses readers at once; the files are removed in the background. */

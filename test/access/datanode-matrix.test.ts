@@ -186,6 +186,16 @@ it('takes segments of keyspaces that the caller may load, and sends them to the 
         const put = await codeOf(() => push(target, caller, keyspace));
         const expected = refusalOf(caller, 'load', keyspace);
         if (put !== expected) wrong.push(`${caller} put ${keyspace}: ${put}`);
+        const pulled = await codeOf(() => push(target, caller, keyspace, ''));
+        if (pulled !== (expected ?? 'NOT_FOUND')) {
+          wrong.push(`${caller} pull ${keyspace}: ${pulled}`);
+        }
+        // The datanode's credentials would be used there.
+        const sent = await codeOf(() => push(target, caller, keyspace, 'http://127.0.0.1:1'));
+        const elsewhere = isOfCluster ? undefined : refusalOf(caller, 'operate', undefined);
+        if (sent !== (expected ?? elsewhere ?? 'NOT_FOUND')) {
+          wrong.push(`${caller} pull ${keyspace} from elsewhere: ${sent}`);
+        }
       }
     }),
   );
@@ -196,13 +206,23 @@ async function push(
   { address, nodeId }: LinkTarget,
   caller: Caller,
   keyspace: keyof typeof UIDS,
+  s3Endpoint?: string,
 ): Promise<void> {
-  const [segment] = segmentsOf([[`key of ${caller}`, 'v']], 1, UIDS[keyspace]);
+  const how = s3Endpoint === undefined ? 'put' : 'pulled';
+  const [segment] = segmentsOf([[`key of ${caller}, ${how}`, 'v']], 1, UIDS[keyspace]);
   if (segment === undefined) throw new Error('no segment');
   const view = { id: nodeId, incarnation: '', address, zone: '', state: NodeState.SERVING };
   const links = new PushConnections(view, identityOf(caller));
   const { signal } = new AbortController();
-  const outgoing = { info: infoOf(segment), bytes: segment.bytes };
+  const where = { url: 'file:///no/such/folder', s3Region: '', object: 'a.seg' };
+  const outgoing =
+    s3Endpoint === undefined
+      ? { info: infoOf(segment), bytes: segment.bytes }
+      : {
+          info: infoOf(segment),
+          bytes: undefined,
+          source: { origin: { ...where, s3Endpoint, shardCount: 1, bytesPerSecondMax: 0 } },
+        };
   try {
     const into = { keyspaceUid: UIDS[keyspace], loadId: 'l' };
     await putSegment(links, view, into, outgoing, signal);

@@ -50,6 +50,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   CancelLoad: ['load'],
   DiffVersions: ['read'],
   ListHotKeys: ['read'],
+  CreateKeyspace: ['load'],
   DropKeyspace: ['operate'],
   SuspendKeyspace: ['operate'],
   ResumeKeyspace: ['operate'],

@@ -3,7 +3,16 @@ import { GRPC_METHODS, isChange } from '../../access/grpc-methods.ts';
 
 /** Every other method asks for something, or is between processes of the cluster. */
 const CHANGES = [
-  ...['Rollback', 'Promote', 'DropVersion', 'SetKeep', 'SetCache', 'SetReplication', 'CancelLoad'],
+  ...[
+    'Rollback',
+    'Promote',
+    'DropVersion',
+    'SetKeep',
+    'SetCache',
+    'SetReplication',
+    'CancelLoad',
+    'CreateKeyspace',
+  ],
   ...['DropKeyspace', 'SuspendKeyspace', 'ResumeKeyspace'],
   ...['DrainNode', 'ResumeNode', 'RestartNode', 'RemoveNode', 'StepDown', 'CleanArchive'],
   ...['BeginLoad', 'CommitLoad', 'AbortLoad'],

@@ -30,6 +30,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*' | 'l
   'POST /v1/keyspaces/:keyspace/rollback': ['load'],
   'POST /v1/keyspaces/:keyspace/promote': ['load'],
   'DELETE /v1/keyspaces/:keyspace/versions/:version': ['operate'],
+  'PUT /v1/keyspaces/:keyspace': ['load'],
   // With `cache`; see below for the others.
   'PATCH /v1/keyspaces/:keyspace': ['operate'],
   'DELETE /v1/keyspaces/:keyspace': ['operate'],

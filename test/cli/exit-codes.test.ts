@@ -24,6 +24,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   diff: [['ks', '1', '2']],
   suspend: [['ks']],
   resume: [['ks']],
+  keyspace: [['create', 'ks']],
   drop: [
     ['ks', '--yes'],
     ['ks', '--version', '1', '--yes'],
@@ -58,7 +59,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
 
 /** Verbs that ask no master, or not first, run one, or go on without one. */
 const OTHERS = [
-  ...['up', 'load', 'cli', 'metadata', 'bench', 'verify', 'config', 'doctor', 'version'],
+  ...['up', 'load', 'commit', 'cli', 'metadata', 'bench', 'verify', 'config', 'doctor', 'version'],
   ...['completion', 'certs', 'master', 'datanode', 'query', 'upgrade', 'restore'],
 ];
 

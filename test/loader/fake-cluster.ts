@@ -53,6 +53,7 @@ export class FakeDatanode {
   async start(): Promise<void> {
     const segments = segmentUpgrade({
       admit: (announced) => Promise.resolve(this.#admit(announced)),
+      pull: () => Promise.reject(new Error('nothing is pulled here')),
       pace: () => 0,
       give: () => Promise.reject(new Error('nothing is fetched here')),
     });

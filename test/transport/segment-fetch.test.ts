@@ -38,7 +38,8 @@ async function holder(give = () => Promise.resolve(outgoingBytes(SEGMENT))) {
   const server = createHttpServer();
   server.on('connection', () => seen.connections++);
   const admit = () => Promise.reject(new Error('nothing is put here'));
-  const cutOff = acceptUpgrades(server, [segmentUpgrade({ admit, pace: () => 0, give })]);
+  const pull = () => Promise.reject(new Error('nothing is pulled here'));
+  const cutOff = acceptUpgrades(server, [segmentUpgrade({ admit, pull, pace: () => 0, give })]);
   onTestFinished(cutOff);
   return { fetches: await listen(server), seen };
 }

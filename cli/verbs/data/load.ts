@@ -11,6 +11,7 @@ import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName } from '../../../base/ids.ts';
 import { SHARD_COUNT_MAX } from '../../../base/limits.ts';
 import type { DryRunReport } from '../../../loader/dry-run.ts';
+import type { TransferHooks } from '../../../loader/transfer/open-transfer.ts';
 import type { JobHooks } from '../../../loader/stages/load-job.ts';
 import { loadSettings } from '../../../loader/settings.ts';
 import type { LoadSettings } from '../../../loader/settings.ts';
@@ -43,6 +44,10 @@ const SAMPLE_MAX = 10_000;
 const schema = joinSettings(
   loadSettings,
   settingsOf({
+    segments: option.optionalText(
+      'load the finished segments below this URL, file:///... or s3://..., in place of files',
+      { placeholder: 'URL' },
+    ),
     dryRun: option.flag('parse and check everything, change nothing'),
     shards: option.count(
       'with --dry-run: number of shards of the cluster; 0 asks the master, and means 128 if none answers',
@@ -78,13 +83,27 @@ export const definition = defineVerb({
     'generate | stele load numbers - --format tsv',
     'stele load prices prices.csv --expect-rows 1000000+-2% --require-key sku-1',
     'stele load prices prices.csv --dry-run --sample 5',
+    'stele load prices --segments s3://builds/prices/today',
     'stele load --list-work',
     'stele load --cancel 5f1c9b0e6a7d2c34',
   ],
-  async run({ operands, settings: { values }, global, output }) {
+  async run({ operands, settings: { sources, values }, global, output }) {
     if (values.cancel !== undefined) return cancelLoad(values.cancel, values, output);
     if (values.listWork || values.clearWork !== undefined) return await tidyWork(values, output);
     const [keyspace, ...paths] = operands;
+    if (values.segments !== undefined) {
+      if (keyspace === undefined || paths.length > 0) {
+        const text = `Name one keyspace with --segments URL, and no files: stele load KEYSPACE --segments URL.`;
+        throw new SteleError('INVALID_ARGUMENT', text);
+      }
+      const { refuseRowFlags, showLoad } = await import('../../load/load-segments.ts');
+      const { runSegmentsLoad } = await import('../../../loader/stored/run-stored.ts');
+      refuseRowFlags(sources);
+      const { output: form, segments: url } = values;
+      const settings = { ...values, keyspace: keyspaceName(keyspace) };
+      const load = (hooks: TransferHooks) => runSegmentsLoad(url, settings, hooks);
+      return showLoad(output, global, form === 'json', load);
+    }
     if (keyspace === undefined || paths.length === 0) {
       throw new SteleError(
         'INVALID_ARGUMENT',

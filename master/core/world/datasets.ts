@@ -57,8 +57,8 @@ export function catalogFacts(
   const running = open.filter(({ interruptedAt }) => interruptedAt === undefined);
   const active = new Set(running.map((load) => load.keyspaceUid));
   const leaving = leavingVersions(state, versions, loading);
-  const isGhost = (uid: KeyspaceUid): boolean =>
-    !active.has(uid) && versions.get(uid)?.some(isHeld) !== true;
+  const isGhost = ({ isCreated, uid }: KeyspaceRecord): boolean =>
+    isCreated !== true && !active.has(uid) && versions.get(uid)?.some(isHeld) !== true;
   const datasets = live.flatMap((keyspace) =>
     (versions.get(keyspace.uid) ?? [])
       .filter(isHeld)
@@ -73,7 +73,7 @@ export function catalogFacts(
     keyspaceUids: live.map((keyspace) => keyspace.uid),
     records: [...state.keyspace.values()],
     keyspaces: live
-      .filter(({ desired, uid }) => desired.currentVersion > 0 || !isGhost(uid))
+      .filter((record) => record.desired.currentVersion > 0 || !isGhost(record))
       .map((record) => viewKeyspace(record, versions.get(record.uid) ?? [])),
     draining: new Set([...state.node.values()].filter((node) => node.drain).map((node) => node.id)),
     loading,

@@ -81,9 +81,31 @@ export function keyspaceRoutes(app: FastifyInstance, operations: ClusterOperatio
       return { keyspace, versions: versions.map(versionJson) };
     },
   );
+  creationRoutes(app, operations);
   changeRoutes(app, operations);
   settingsRoutes(app, operations);
   suspensionRoutes(app, operations);
+}
+
+function creationRoutes(app: FastifyInstance, operations: ClusterOperations): void {
+  const tags = ['keyspaces'];
+  app.put(
+    '/v1/keyspaces/:keyspace',
+    {
+      schema: {
+        tags,
+        summary: 'Make a dataset without a version, unless it is there',
+        response: RESPONSES.createdKeyspace,
+      },
+    },
+    async (request: OfKeyspace) => {
+      const keyspace = keyspaceName(request.params.keyspace);
+      const done = await operations.createKeyspace({ keyspace });
+      const { clusterId, created, keyspaceUid, shardCount } = done;
+      const found = { uid: keyspaceUid, shard_count: shardCount, cluster_id: clusterId };
+      return { keyspace, ...found, created };
+    },
+  );
 }
 
 function changeRoutes(app: FastifyInstance, operations: ClusterOperations): void {

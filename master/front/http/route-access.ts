@@ -56,6 +56,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'POST /v1/keyspaces/:keyspace/rollback': load,
   'POST /v1/keyspaces/:keyspace/promote': load,
   'DELETE /v1/keyspaces/:keyspace/versions/:version': operate,
+  'PUT /v1/keyspaces/:keyspace': load,
   'PATCH /v1/keyspaces/:keyspace': {
     members: { keep: 'load', cache: 'operate', replication: 'operate' },
   },

@@ -377,6 +377,9 @@ export const RESPONSES = {
       { keep: COUNT, retired: arrayOf(COUNT), cache: FLAG, replication: COUNT },
     ),
   ),
+  createdKeyspace: withProblems(
+    object({ keyspace: TEXT, uid: TEXT, shard_count: COUNT, cluster_id: TEXT, created: FLAG }),
+  ),
   droppedKeyspace: withProblems(object({ keyspace: TEXT, dropped: FLAG })),
   suspension: withProblems(object({ keyspace: TEXT, suspended: FLAG })),
   versions: withProblems(object({ keyspace: TEXT, versions: arrayOf(VERSION) })),

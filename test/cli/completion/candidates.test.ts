@@ -28,8 +28,8 @@ it('splits a line as a shell does', () => {
 describe('candidatesFor', () => {
   it.each<[line: string, expected: string[]]>([
     ['stele ver', ['versions', 'verify', 'version']],
-    ['stele --config x.yaml keysp', ['keyspaces']],
-    ['stele help keysp', ['keyspaces']],
+    ['stele --config x.yaml keysp', ['keyspaces', 'keyspace']],
+    ['stele help keysp', ['keyspaces', 'keyspace']],
     ['stele versions ', ['prices', 'geo']],
     ['stele versions g', ['geo']],
     ['stele versions prices ', []],

@@ -1,10 +1,16 @@
 // Keyspaces of which nothing became, and names that are numbers.
 
 import { beforeEach, describe, expect, it } from 'vitest';
+import { parseKeyspaceUid } from '../../../base/ids.ts';
 import { catalogFacts } from '../../../master/core/world/datasets.ts';
 import { startEpoch } from '../../../master/catalog/cluster-transitions.ts';
 import { removeGhosts } from '../../../master/catalog/keyspace-transitions.ts';
-import { endLoad, interruptLoad, resumeLoad } from '../../../master/catalog/load-transitions.ts';
+import {
+  createKeyspace,
+  endLoad,
+  interruptLoad,
+  resumeLoad,
+} from '../../../master/catalog/load-transitions.ts';
 import { findKeyspace, requireKeyspace } from '../../../master/catalog/queries.ts';
 import { CatalogHistory } from './catalog-history.ts';
 
@@ -22,6 +28,47 @@ const fail = (loadId: string, nowIso: string): void => {
 };
 const names = (): string[] =>
   catalogFacts(history.state, 2).keyspaces.map(({ record }) => record.name);
+
+describe('a keyspace that is created without a version', () => {
+  const create = (uid: string) => {
+    const wanted = { keyspace: 'prices', keyspaceUid: parseKeyspaceUid(uid), nowIso: '2026' };
+    const { isNew, keyspace } = history.run((state) => createKeyspace(state, wanted));
+    return { isNew, uid: keyspace.uid };
+  };
+
+  it('is there for everybody, for good, and creating it again changes nothing', () => {
+    const uid = 'aa'.repeat(8);
+    expect(create(uid)).toEqual({ isNew: true, uid });
+    expect(create('bb'.repeat(8))).toEqual({ isNew: false, uid });
+    expect(names()).toEqual(['prices']);
+    expect(requireKeyspace(history.state, 'prices').desired.currentVersion).toBe(0);
+    expect(history.run((state) => removeGhosts(state, '2027'))).toEqual([]);
+    fail(history.begin(), '2026-01-01T10:00');
+    expect(history.run((state) => removeGhosts(state, '2027'))).toEqual([]);
+    expect(names()).toEqual(['prices']);
+  });
+
+  it('gets its first version under the same uid', () => {
+    const { uid } = create('aa'.repeat(8));
+    const load = history.begin();
+    expect(history.state.load.get(load)?.keyspaceUid).toBe(uid);
+    history.settle(load, 'content');
+    expect(create('bb'.repeat(8))).toEqual({ isNew: false, uid });
+  });
+
+  it('is what a failed first load has left, with its uid', () => {
+    const load = history.begin();
+    const { uid } = requireKeyspace(history.state, 'prices');
+    fail(load, '2026-01-01T10:00');
+    expect(create('bb'.repeat(8))).toEqual({ isNew: true, uid });
+    expect(names()).toEqual(['prices']);
+  });
+
+  it('needs a name that SELECT does not take for an index', () => {
+    const wanted = { keyspace: '17', keyspaceUid: parseKeyspaceUid('aa'.repeat(8)), nowIso: '' };
+    expect(() => createKeyspace(history.state, wanted)).toThrow('cannot be the name');
+  });
+});
 
 describe('a keyspace whose first load failed', () => {
   it('is there while the load runs, then for nobody, and is gone after an hour', () => {

@@ -97,6 +97,10 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/v1/keyspaces/default?1': { status: 200, before: leaderless },
     '/v1/keyspaces/none?1': { status: 503, before: leaderless },
   },
+  'put /v1/keyspaces/{keyspace}': {
+    '/v1/keyspaces/new': ok,
+    '/v1/keyspaces/-bad': { status: 400 },
+  },
   'patch /v1/keyspaces/{keyspace}': {
     '/v1/keyspaces/default': { status: 200, payload: { keep: 3 } },
     '/v1/keyspaces/default?1': { status: 200, payload: { keep: 3, cache: true } },

@@ -10,6 +10,7 @@ import { directLink } from '../../../datanode/endpoints/direct-link.ts';
 import { NodeIdentity } from '../../../datanode/identity.ts';
 import { Datanode } from '../../../datanode/node.ts';
 import { DiskStore } from '../../../datanode/storage/store.ts';
+import type { OpenObjectStore } from '../../../datanode/transfer/object-stores.ts';
 import type { DatanodeLink } from '../../../proto/ports.ts';
 import type { OrderHeader } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
@@ -29,6 +30,7 @@ export interface TestNodeOptions {
   readonly serveWithoutMasterMaxMs?: number;
   /** By node id; without one, no other datanode can be reached. */
   readonly peers?: ReadonlyMap<string, DatanodeLink>;
+  readonly openObjectStore?: OpenObjectStore;
 }
 
 /**
@@ -41,6 +43,7 @@ export async function openTestNode(
     memoryMaxBytes = 1024 ** 3,
     diskReserveBytes = 0,
     peers = new Map<string, DatanodeLink>(),
+    openObjectStore = ({ url, ...how }) => openStore(url, how),
     ...more
   }: TestNodeOptions = {},
 ): Promise<{ node: Datanode; store: DiskStore; folder: string }> {
@@ -61,7 +64,7 @@ export async function openTestNode(
     zone: '',
     memoryMaxBytes,
     copyConcurrency: 2,
-    openObjectStore: ({ url, ...how }) => openStore(url, how),
+    openObjectStore,
     hasIntakeBrake: true,
     background,
     log: silentLogger,

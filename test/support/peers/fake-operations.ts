@@ -22,6 +22,7 @@ import type {
   NodeSummary,
   PromoteRequest,
   CleanArchiveRequest,
+  CreateKeyspaceRequest,
   SetCacheRequest,
   SetReplicationRequest,
   SetKeepRequest,
@@ -188,6 +189,10 @@ export abstract class FakeOperations implements ClusterOperations {
     this.calls.push(`replication ${keyspace} ${replication}`);
     return { replication };
   };
+  async createKeyspace({ keyspace }: CreateKeyspaceRequest) {
+    this.calls.push(`create ${keyspace}`);
+    return { keyspaceUid: 'aa'.repeat(8), shardCount: 4, clusterId: 'bb'.repeat(8), created: true };
+  }
   async setCache({ cache, keyspace }: SetCacheRequest) {
     this.calls.push(`cache ${keyspace} ${cache}`);
     return { cache };

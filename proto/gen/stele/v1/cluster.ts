@@ -449,6 +449,19 @@ export interface DiffVersionsResponse {
   shardsTotal: number;
 }
 
+export interface CreateKeyspaceRequest {
+  keyspace: string;
+}
+
+/** What builds of the keyspace's segments need to know. */
+export interface CreateKeyspaceResponse {
+  keyspaceUid: string;
+  shardCount: number;
+  clusterId: string;
+  /** False: it was there. */
+  created: boolean;
+}
+
 export interface DropKeyspaceRequest {
   keyspace: string;
 }
@@ -4420,6 +4433,131 @@ export const DiffVersionsResponse: MessageFns<DiffVersionsResponse> = {
   },
 };
 
+function createBaseCreateKeyspaceRequest(): CreateKeyspaceRequest {
+  return { keyspace: "" };
+}
+
+export const CreateKeyspaceRequest: MessageFns<CreateKeyspaceRequest> = {
+  encode(message: CreateKeyspaceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateKeyspaceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateKeyspaceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCreateKeyspaceResponse(): CreateKeyspaceResponse {
+  return { keyspaceUid: "", shardCount: 0, clusterId: "", created: false };
+}
+
+export const CreateKeyspaceResponse: MessageFns<CreateKeyspaceResponse> = {
+  encode(message: CreateKeyspaceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspaceUid !== "") {
+      writer.uint32(10).string(message.keyspaceUid);
+    }
+    if (message.shardCount !== 0) {
+      writer.uint32(16).uint32(message.shardCount);
+    }
+    if (message.clusterId !== "") {
+      writer.uint32(26).string(message.clusterId);
+    }
+    if (message.created !== false) {
+      writer.uint32(32).bool(message.created);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateKeyspaceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateKeyspaceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.shardCount = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clusterId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.created = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseDropKeyspaceRequest(): DropKeyspaceRequest {
   return { keyspace: "" };
 }
@@ -7432,6 +7570,18 @@ export const ClusterServiceService = {
     responseSerialize: (value: ListHotKeysResponse): Buffer => bufferView(ListHotKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListHotKeysResponse => ListHotKeysResponse.decode(value),
   },
+  /** Makes a keyspace without a version, which fixes its uid; one of that name that is there stays as it is. */
+  createKeyspace: {
+    path: "/stele.v1.ClusterService/CreateKeyspace" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateKeyspaceRequest): Buffer =>
+      bufferView(CreateKeyspaceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateKeyspaceRequest => CreateKeyspaceRequest.decode(value),
+    responseSerialize: (value: CreateKeyspaceResponse): Buffer =>
+      bufferView(CreateKeyspaceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateKeyspaceResponse => CreateKeyspaceResponse.decode(value),
+  },
   dropKeyspace: {
     path: "/stele.v1.ClusterService/DropKeyspace" as const,
     requestStream: false as const,
@@ -7647,6 +7797,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   diffVersions: handleUnaryCall<DiffVersionsRequest, DiffVersionsResponse>;
   /** The keys that are read most and the largest values, by samples of all datanodes. */
   listHotKeys: handleUnaryCall<ListHotKeysRequest, ListHotKeysResponse>;
+  /** Makes a keyspace without a version, which fixes its uid; one of that name that is there stays as it is. */
+  createKeyspace: handleUnaryCall<CreateKeyspaceRequest, CreateKeyspaceResponse>;
   dropKeyspace: handleUnaryCall<DropKeyspaceRequest, DropKeyspaceResponse>;
   /** Suspends a keyspace: its data stays on disk, its memory is freed, reads answer SUSPENDED. */
   suspendKeyspace: handleUnaryCall<SuspendKeyspaceRequest, SuspendKeyspaceResponse>;
@@ -7980,6 +8132,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListHotKeysResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes a keyspace without a version, which fixes its uid; one of that name that is there stays as it is. */
+  createKeyspace(
+    request: CreateKeyspaceRequest,
+    callback: (error: ServiceError | null, response: CreateKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  createKeyspace(
+    request: CreateKeyspaceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateKeyspaceResponse) => void,
+  ): ClientUnaryCall;
+  createKeyspace(
+    request: CreateKeyspaceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateKeyspaceResponse) => void,
   ): ClientUnaryCall;
   dropKeyspace(
     request: DropKeyspaceRequest,
