@@ -10,6 +10,7 @@ import {
   ofReplication,
   ofResumption,
   ofSuspension,
+  ofTier,
 } from '../format/consequences.ts';
 import { plural } from '../format/numbers.ts';
 import { propose } from '../state/changes.ts';
@@ -21,7 +22,8 @@ interface SettingsProps {
 }
 
 export function KeyspaceSettings({ keyspace, versions }: SettingsProps) {
-  const { cache, keep, name, replication } = keyspace;
+  const { cache, keep, name, replication, tier } = keyspace;
+  const otherTier = tier === 'disk' ? 'memory' : 'disk';
   if (!may('operate', name)) return null;
   const set = (title: string, consequences: readonly string[], body: object): void =>
     propose({
@@ -77,6 +79,20 @@ export function KeyspaceSettings({ keyspace, versions }: SettingsProps) {
           }
         >
           {cache ? 'Cache off ...' : 'Cache on ...'}
+        </button>
+        <button
+          type="button"
+          onClick={() =>
+            set(
+              `Keep ${name} ${otherTier === 'disk' ? 'on disk' : 'in memory'}?`,
+              ofTier(keyspace),
+              {
+                tier: otherTier,
+              },
+            )
+          }
+        >
+          {otherTier === 'disk' ? 'To disk ...' : 'To memory ...'}
         </button>
         <SuspendButton keyspace={keyspace} />
         <DropButton keyspace={keyspace} />

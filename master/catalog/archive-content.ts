@@ -81,7 +81,7 @@ function keyspaceOf(
     ...(keep !== undefined && { keep }),
     ...(suspended !== undefined && { suspended }),
     ...(uncached !== undefined && { uncached }),
-    ...(tier !== undefined && { tier }),
+    ...(tier === 'disk' && { tier }),
     versions,
   };
 }

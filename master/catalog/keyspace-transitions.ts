@@ -116,8 +116,8 @@ export function setCache(state: CatalogState, name: string, cache: boolean): Tra
 }
 
 /**
- * Sets the tier of a keyspace; its segments are moved in the background. Result: whether it was
- * another one, and what is to be moved then, of one copy.
+ * Sets the tier of a keyspace; its segments are moved in the background, those of a suspended one
+ * when it is resumed. Result: whether it was another one, and what is to be moved now, of one copy.
  */
 export function setTier(
   state: CatalogState,
@@ -128,7 +128,8 @@ export function setTier(
   const record = inTier(keyspace, tier);
   if (record === keyspace)
     return { changes: [], result: { changed: false, segments: 0, bytes: 0 } };
-  const segments = heldSegments(state, keyspace.uid);
+  const isParked = keyspace.desired.suspended === true;
+  const segments = isParked ? [] : heldSegments(state, keyspace.uid);
   const bytes = segments.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
   return {
     changes: [{ table: 'keyspace', id: keyspace.uid, record }],

@@ -418,7 +418,7 @@ export interface SetTierResponse {
   changed: boolean;
   /**
    * What is to be moved: the segments of all kept versions and the bytes of their files, of one copy. 0 if
-   * nothing has changed.
+   * nothing has changed, or the keyspace is suspended: it is resumed into the tier.
    */
   segments: number;
   bytes: number;
