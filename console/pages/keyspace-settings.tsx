@@ -22,8 +22,7 @@ interface SettingsProps {
 }
 
 export function KeyspaceSettings({ keyspace, versions }: SettingsProps) {
-  const { cache, keep, name, replication, tier } = keyspace;
-  const otherTier = tier === 'disk' ? 'memory' : 'disk';
+  const { cache, keep, name, replication } = keyspace;
   if (!may('operate', name)) return null;
   const set = (title: string, consequences: readonly string[], body: object): void =>
     propose({
@@ -80,20 +79,7 @@ export function KeyspaceSettings({ keyspace, versions }: SettingsProps) {
         >
           {cache ? 'Cache off ...' : 'Cache on ...'}
         </button>
-        <button
-          type="button"
-          onClick={() =>
-            set(
-              `Keep ${name} ${otherTier === 'disk' ? 'on disk' : 'in memory'}?`,
-              ofTier(keyspace),
-              {
-                tier: otherTier,
-              },
-            )
-          }
-        >
-          {otherTier === 'disk' ? 'To disk ...' : 'To memory ...'}
-        </button>
+        <TierButton keyspace={keyspace} onSet={set} />
         <SuspendButton keyspace={keyspace} />
         <DropButton keyspace={keyspace} />
       </div>
@@ -132,6 +118,24 @@ function NumberSetting({ label, value, least, most, onSet }: NumberSettingProps)
       </label>
       <button type="submit">Set ...</button>
     </form>
+  );
+}
+
+interface TierButtonProps {
+  readonly keyspace: Keyspace;
+  readonly onSet: (title: string, consequences: readonly string[], body: object) => void;
+}
+
+function TierButton({ keyspace, onSet }: TierButtonProps) {
+  const { name, tier } = keyspace;
+  const [other, place] = tier === 'disk' ? ['memory', 'in memory'] : ['disk', 'on disk'];
+  return (
+    <button
+      type="button"
+      onClick={() => onSet(`Keep ${name} ${place}?`, ofTier(keyspace), { tier: other })}
+    >
+      To {other} ...
+    </button>
   );
 }
 
