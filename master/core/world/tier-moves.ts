@@ -31,8 +31,9 @@ export function noteTierChanges(
   let isSame = true;
   for (const keyspace of view.keyspaces) {
     const uid = keyspace.uid as KeyspaceUid;
-    const was = tiers.get(uid) ?? tierWord(keyspace.tier);
-    const revision = was === tierWord(keyspace.tier) ? known.get(uid) : view.revision;
+    const tier = tierWord(keyspace.tier);
+    const isSameTier = (tiers.get(uid) ?? 'memory') === tier;
+    const revision = isSameTier ? known.get(uid) : view.revision;
     if (revision === undefined) continue;
     isSame &&= revision === known.get(uid);
     changes.set(uid, revision);
