@@ -41,7 +41,9 @@ import type {
   SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
-import type { ClusterView, Tier } from '../proto/gen/stele/v1/view.ts';
+import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import { tierNumber } from '../proto/view-words.ts';
+import type { TierWord } from '../proto/view-words.ts';
 import { SteleError } from '../base/errors.ts';
 import { identityOf } from './identity.ts';
 import type { IdentityOptions } from './identity.ts';
@@ -152,8 +154,8 @@ export class AdminClient {
   }
 
   /** Sets the tier of a keyspace. Datanodes move its segments in the background; reads go on. */
-  setTier(keyspace: string, tier: Tier): Promise<SetTierResponse> {
-    return this.#change((client) => client.setTier, { keyspace, tier });
+  setTier(keyspace: string, tier: TierWord): Promise<SetTierResponse> {
+    return this.#change((client) => client.setTier, { keyspace, tier: tierNumber(tier) });
   }
 
   /** What is in the deep store, and what is not yet. Throws CONFLICT if there is none. */

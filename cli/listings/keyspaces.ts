@@ -30,7 +30,11 @@ export const KEYSPACES: Listing<ListKeyspacesResponse, KeyspaceSummary> = {
     number('COPIES', ({ replication }) => String(replication)),
     { ...number('KEEPS', ({ keep }) => String(keep)), wide: true },
     { title: 'CACHE', wide: true, cell: ({ uncached }) => (uncached ? 'off' : 'on') },
-    { title: 'TIER', wide: true, cell: tierText },
+    {
+      title: 'TIER',
+      wide: true,
+      cell: ({ moving, tier }) => `${moving === undefined ? '' : 'moving to '}${tierWord(tier)}`,
+    },
     { title: 'CREATED', wide: true, ofLeader: true, cell: ({ createdAt }) => createdAt },
     { title: 'COMMITTED', wide: true, cell: ({ committedAt }) => committedAt || '-' },
     { title: 'UID', wide: true, cell: ({ uid }) => uid },
@@ -45,7 +49,7 @@ export const KEYSPACES: Listing<ListKeyspacesResponse, KeyspaceSummary> = {
       const { moving, name, repairing } = keyspace;
       return [
         ...(repairing === undefined ? [] : [describeRepair(name, repairing)]),
-        ...((moving?.failure ?? '') === '' ? [] : [`${name} is ${tierText(keyspace)}.`]),
+        ...(moving === undefined ? [] : [`${name} is ${tierText(keyspace)}.`]),
       ];
     }),
 };

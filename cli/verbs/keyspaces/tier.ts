@@ -6,7 +6,7 @@ import { keyspaceName, shorten } from '../../../base/ids.ts';
 import { formatBytes } from '../../../base/units.ts';
 import type { SetTierResponse } from '../../../proto/gen/stele/v1/cluster.ts';
 import { setTierJson } from '../../../proto/json-shapes.ts';
-import { TIER_WORDS, tierNumber, tierWord } from '../../../proto/view-words.ts';
+import { TIER_WORDS, tierWord } from '../../../proto/view-words.ts';
 import type { TierWord } from '../../../proto/view-words.ts';
 import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
@@ -36,7 +36,7 @@ export const definition = defineVerb({
     const keyspace = keyspaceName(operands[0] ?? '');
     const tier = tierOf(operands[1] ?? '');
     const done = await withAdmin(values, async (admin) => {
-      const answer = await admin.setTier(keyspace, tierNumber(tier));
+      const answer = await admin.setTier(keyspace, tier);
       if (values.wait !== undefined) {
         const report = (line: string): void => output.errorLine(line);
         await untilMoved(admin, keyspace, tier, { deadlineMs: values.wait, report });
