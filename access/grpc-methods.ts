@@ -45,6 +45,7 @@ const CLUSTER_SERVICE: Methods = {
   DropVersion: operate,
   SetKeep: load,
   SetCache: operate,
+  SetTier: operate,
   SetReplication: operate,
   ListLoads: 'user',
   GetLoad: { right: 'read', of: 'loadId' },

@@ -55,6 +55,8 @@ export interface ArchivedKeyspace {
   readonly keep?: number;
   readonly suspended?: boolean;
   readonly uncached?: boolean;
+  /** Where datanodes keep its records; absent: in memory. */
+  readonly tier?: 'memory' | 'disk';
   /** Ascending. */
   readonly versions: readonly {
     readonly number: number;

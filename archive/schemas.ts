@@ -95,6 +95,7 @@ const snapshot: JSONSchemaType<Snapshot> = {
           keep: setting,
           suspended: flag,
           uncached: flag,
+          tier: { type: 'string', enum: ['memory', 'disk'], nullable: true },
           versions: {
             type: 'array',
             items: {

@@ -163,6 +163,18 @@ export const option = {
     defaultValue: Choices[number],
     more: OptionMeta = {},
   ): Option<Choices[number]> => ({ kind: 'choice', description, choices, defaultValue, ...more }),
+  /** A choice that may be absent. */
+  optionalChoice: <const Choices extends readonly string[]>(
+    description: string,
+    choices: Choices,
+    more: OptionMeta = {},
+  ): Option<Choices[number] | undefined> => ({
+    kind: 'choice',
+    description,
+    choices,
+    defaultValue: undefined,
+    ...more,
+  }),
   /**
    * May be given several times. In the environment and within one flag, commas separate the items.
    */

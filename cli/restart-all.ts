@@ -6,7 +6,7 @@
 // being restarted comes back by itself. The order is that of the names, so the last name suffices
 // to continue.
 
-import { monotonicNowMs, sleep } from '../base/clock.ts';
+import { monotonicNowMs } from '../base/clock.ts';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
 import { formatDuration } from '../base/units.ts';
@@ -14,10 +14,9 @@ import type { GetHealthResponse } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
 import { requireLeader } from './no-leader.ts';
 import { lackOf, singleCopy, stateText } from './rolling-conditions.ts';
+import { waitFor } from './wait-for.ts';
+import type { WaitOptions } from './wait-for.ts';
 import type { Admin } from './with-admin.ts';
-
-const LOOK_MS = 200;
-const REPORT_MS = 5_000;
 
 type RestartAdmin = Pick<Admin, 'getHealth' | 'listKeyspaces' | 'listNodes' | 'restartNode'>;
 
@@ -90,7 +89,7 @@ async function runOf(admin: RestartAdmin, id: string): Promise<string> {
 }
 
 function untilGreen(admin: RestartAdmin, options: RestartOptions, when: string): Promise<void> {
-  return waitFor(options, async () => {
+  return waitFor(waitOf(options), async () => {
     const found = await health(admin);
     if (found.noLeader !== undefined) return `a master to lead ${when}: ${found.noLeader.reason}`;
     const lack = lackOf(found);
@@ -104,7 +103,7 @@ function untilBack(
   id: string,
   before: string,
 ): Promise<void> {
-  return waitFor(options, async () => {
+  return waitFor(waitOf(options), async () => {
     const { nodes } = await admin.listNodes();
     const found = nodes.find(({ node }) => node?.id === id);
     const isBack = found?.node?.state === NodeState.SERVING && found.node.incarnation !== before;
@@ -112,27 +111,8 @@ function untilBack(
   });
 }
 
-/** Polls until `look`, which describes what is awaited, returns undefined. */
-async function waitFor(
-  { after, deadlineMs, report }: RestartOptions,
-  look: () => Promise<string | undefined>,
-): Promise<void> {
-  const startedAtMs = monotonicNowMs();
-  let reportedAtMs = startedAtMs;
-  for (;;) {
-    const waiting = await look();
-    if (waiting === undefined) return;
-    const nowMs = monotonicNowMs();
-    if (nowMs - startedAtMs >= deadlineMs) {
-      throw new SteleError(
-        'DEADLINE_EXCEEDED',
-        `Waited ${formatDuration(deadlineMs)} for ${waiting}. Nothing further was restarted; see \`stele status\`, then run this again${after === '' ? '' : ` with --after ${after}`}.`,
-      );
-    }
-    if (nowMs - reportedAtMs >= REPORT_MS) {
-      reportedAtMs = nowMs;
-      report(`waiting for ${waiting}`);
-    }
-    await sleep(LOOK_MS);
-  }
+function waitOf({ after, deadlineMs, report }: RestartOptions): WaitOptions {
+  const again = `run this again${after === '' ? '' : ` with --after ${after}`}`;
+  const otherwise = `Nothing further was restarted; see \`stele status\`, then ${again}.`;
+  return { deadlineMs, report, otherwise };
 }

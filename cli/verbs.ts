@@ -62,6 +62,10 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       'whether the master caches the values of a keyspace',
       () => import('./verbs/keyspaces/cache.ts'),
     ),
+    tier: entry(
+      'whether the records of a keyspace are in memory or on disk',
+      () => import('./verbs/keyspaces/tier.ts'),
+    ),
     diff: entry(
       'what changed between two versions of a keyspace',
       () => import('./verbs/keyspaces/diff.ts'),

@@ -37,10 +37,13 @@ import type {
   GetArchiveResponse,
   SetCacheResponse,
   SetReplicationResponse,
+  SetTierResponse,
   SetKeepResponse,
 } from '../proto/gen/stele/v1/cluster.ts';
 import type { LoadStatus } from '../proto/gen/stele/v1/load.ts';
 import type { ClusterView } from '../proto/gen/stele/v1/view.ts';
+import { tierNumber } from '../proto/view-words.ts';
+import type { TierWord } from '../proto/view-words.ts';
 import { SteleError } from '../base/errors.ts';
 import { identityOf } from './identity.ts';
 import type { IdentityOptions } from './identity.ts';
@@ -148,6 +151,11 @@ export class AdminClient {
   /** Sets whether masters cache the values of a keyspace. */
   setCache(keyspace: string, cache: boolean): Promise<SetCacheResponse> {
     return this.#change((client) => client.setCache, { keyspace, cache });
+  }
+
+  /** Sets the tier of a keyspace. Datanodes move its segments in the background; reads go on. */
+  setTier(keyspace: string, tier: TierWord): Promise<SetTierResponse> {
+    return this.#change((client) => client.setTier, { keyspace, tier: tierNumber(tier) });
   }
 
   /** What is in the deep store, and what is not yet. Throws CONFLICT if there is none. */

@@ -271,11 +271,13 @@ export class Datanode {
         quarantinedTotal: this.quarantinedTotal,
         copiesRunning: this.#segmentOrders.copiesRunning,
         lookupsPerSecond: this.#lookupRate.perSecond(nowMs),
+        diskTierBytes: this.holdings.diskBytes,
       },
       address: this.#address,
       zone: this.#options.zone,
       copyFailures: isLeader ? this.#segmentOrders.takeFailures() : [],
       release: STELE_VERSION,
+      tierMoves: [],
       ...(parked === undefined ? {} : { parked }),
       ...(diskTrouble === undefined ? {} : { diskTrouble }),
     };

@@ -1,6 +1,7 @@
 // The settings of one load: every flag of `stele load`, from one schema (base/config.ts).
 
 import { storeOptions } from '../archive/store-settings.ts';
+import { TIER_WORDS } from '../proto/view-words.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsOf, SettingsValues } from '../base/config.ts';
 import {
@@ -74,6 +75,11 @@ export const commitOptions = {
     'versions that the keyspace keeps from now on; 0 leaves it as it is (2 at first)',
     0,
     { min: 0, max: KEEP_MAX },
+  ),
+  tier: option.optionalChoice(
+    'where datanodes keep the records of the keyspace, from the start of the load on',
+    TIER_WORDS,
+    { defaultText: 'as it is; memory at first' },
   ),
 };
 

@@ -15,7 +15,9 @@ import type {
   NoLeader,
   NodeSummary,
   Repairing,
+  SetTierResponse,
   ShardSummary,
+  TierProgress,
   VersionSummary,
 } from './gen/stele/v1/cluster.ts';
 import type { HotKey } from './gen/stele/v1/hot_keys.ts';
@@ -25,7 +27,7 @@ import { LoadMode } from './gen/stele/v1/load.ts';
 import type { AppendOutcome, LoadGate, LoadStatus } from './gen/stele/v1/load.ts';
 import { NodeState } from './gen/stele/v1/view.ts';
 import type { NodeAddress } from './gen/stele/v1/view.ts';
-import { diffKindWord, healthWord, loadStateWord, nodeStateWord } from './view-words.ts';
+import { diffKindWord, healthWord, loadStateWord, nodeStateWord, tierWord } from './view-words.ts';
 
 type Json = Record<string, unknown>;
 
@@ -48,7 +50,7 @@ function known(json: Json, noLeader: NoLeader | undefined, ofView: readonly stri
 }
 
 const OF_VIEW = {
-  keyspace: ['name', 'uid', 'index', 'state', 'current_version', 'records', 'cache'],
+  keyspace: ['name', 'uid', 'index', 'state', 'current_version', 'records', 'cache', 'tier'],
   node: ['id', 'state', 'incarnation', 'address', 'zone'],
   shard: ['shard', 'slots', 'holders', 'status'],
 } as const;
@@ -85,6 +87,23 @@ function keyspaceJson(keyspace: KeyspaceSummary): Json {
     committed_at: keyspace.committedAt === '' ? null : keyspace.committedAt,
     keep: keyspace.keep,
     cache: !keyspace.uncached,
+    tier: tierWord(keyspace.tier),
+    tier_move: tierMoveJson(keyspace.moving),
+  };
+}
+
+/** A change of tier; `to_move` is null if it was the keyspace's tier already. */
+export function setTierJson({ bytes, changed, segments, tier }: SetTierResponse): Json {
+  return { tier: tierWord(tier), to_move: changed ? { segments, bytes } : null };
+}
+
+function tierMoveJson(moving: TierProgress | undefined): Json | null {
+  if (moving === undefined) return null;
+  return {
+    segments_left: moving.segmentsLeft,
+    bytes_left: moving.bytesLeft,
+    nodes_unknown: moving.nodesUnknown,
+    failure: orNull(moving.failure),
   };
 }
 
@@ -227,6 +246,7 @@ function nodeJson(summary: NodeSummary): Json {
     segment_bytes: summary.segmentBytes,
     memory_limit_bytes: summary.memoryLimitBytes,
     resident_bytes: summary.residentBytes,
+    disk_tier_bytes: summary.diskTierBytes,
     disk_free_bytes: summary.diskFreeBytes,
     lookups_total: summary.lookupsTotal,
     silent_ms: summary.silentMs,

@@ -53,6 +53,8 @@ import type {
   RollbackResponse,
   SetCacheRequest,
   SetCacheResponse,
+  SetTierRequest,
+  SetTierResponse,
   SetReplicationRequest,
   SetReplicationResponse,
   SetKeepRequest,
@@ -99,6 +101,7 @@ interface ClusterCalls {
   dropVersion(request: DropVersionRequest): Promise<void>;
   setKeep(request: SetKeepRequest): Promise<SetKeepResponse>;
   setCache(request: SetCacheRequest): Promise<SetCacheResponse>;
+  setTier(request: SetTierRequest): Promise<SetTierResponse>;
   setReplication(request: SetReplicationRequest): Promise<SetReplicationResponse>;
   getArchive(): Promise<GetArchiveResponse>;
   cleanArchive(request: CleanArchiveRequest): Promise<CleanArchiveResponse>;

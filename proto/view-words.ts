@@ -2,7 +2,7 @@
 
 import { DiffKind } from './gen/stele/v1/diff.ts';
 import { LoadState } from './gen/stele/v1/load.ts';
-import { HealthStatus, NodeState } from './gen/stele/v1/view.ts';
+import { HealthStatus, NodeState, Tier } from './gen/stele/v1/view.ts';
 import type { ClusterView, KeyspaceView, NodeView } from './gen/stele/v1/view.ts';
 
 /** `green`, `yellow`, `red`; `unknown` before anything is known. */
@@ -31,6 +31,19 @@ export function isAnswering(state: NodeState): boolean {
 /** `SERVING`, `DOWN` ... */
 export function nodeStateWord(state: NodeState): string {
   return nameOf(NodeState, state);
+}
+
+/** The tiers as people and programs write them. */
+export const TIER_WORDS = ['memory', 'disk'] as const;
+export type TierWord = (typeof TIER_WORDS)[number];
+
+/** Memory for a tier that only a newer peer knows. */
+export function tierWord(tier: Tier | undefined): TierWord {
+  return tier === Tier.DISK ? 'disk' : 'memory';
+}
+
+export function tierNumber(word: TierWord): Tier {
+  return word === 'disk' ? Tier.DISK : Tier.MEMORY;
 }
 
 /** The state of a node for a client of Redis Cluster. */

@@ -221,7 +221,13 @@ export function reportOf({
 }: Omit<NodeRecord, 'drain'>): HeartbeatResponse {
   return {
     ...{ nodeId: id, incarnation, address, zone, state: NodeState.SERVING, holdingsRevision: 1 },
-    ...{ verifyBytesDone: 0, verifyBytesTotal: 0, stats: undefined, copyFailures: [] },
+    ...{
+      verifyBytesDone: 0,
+      verifyBytesTotal: 0,
+      stats: undefined,
+      copyFailures: [],
+      tierMoves: [],
+    },
     ...{ viewEpoch: 1, viewTerm: 'bench', viewRevision: 1 },
   };
 }

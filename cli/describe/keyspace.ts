@@ -8,7 +8,7 @@ import type { KeyspaceReads } from '../../proto/gen/stele/v1/counters.ts';
 import type { KeyspaceSummary } from '../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
 import { keyspacesJson, loadJson, versionJson } from '../../proto/json-shapes.ts';
-import { describeRepair } from '../listings/keyspaces.ts';
+import { describeRepair, tierText } from '../listings/keyspaces.ts';
 import { listed } from '../listings/listing.ts';
 import { LOADS } from '../listings/loads.ts';
 import type { Output } from '../output.ts';
@@ -84,6 +84,7 @@ function fieldsOf(keyspace: KeyspaceSummary): Field[] {
     ['Digest', keyspace.digest.toString('hex')],
     ['Copies', String(keyspace.replication)],
     ['Versions kept', String(keyspace.keep)],
+    ['Tier', tierText(keyspace)],
     ['Cached by masters', keyspace.uncached ? 'no' : 'yes'],
   ];
 }

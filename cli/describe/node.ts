@@ -69,7 +69,8 @@ function fieldsOf(summary: NodeSummary, { paint }: Output, isLastView: boolean):
     ['Release', releaseText(summary)],
     ['Weight', `${summary.weight}, ${formatCount(summary.virtualNodes)} virtual nodes`],
     ['Replicas', formatCount(summary.replicas)],
-    ['Segments', formatBytes(summary.segmentBytes)],
+    ['Segments in memory', formatBytes(summary.segmentBytes)],
+    ['Segments on disk', `${formatBytes(summary.diskTierBytes)}, in keyspaces of that tier`],
     [
       'Resident memory',
       `${formatBytes(summary.residentBytes)}${limit === 0 ? '' : `, at most ${formatBytes(limit)} of segments`}`,

@@ -22,6 +22,7 @@ export const NODES: Listing<Pick<ListNodesResponse, 'nodes' | 'noLeader'>, NodeS
     { title: 'GRPC', wide: true, cell: addressCell((address) => address.grpcPort) },
     number('REPLICAS', ({ replicas }) => String(replicas)),
     number('SEGMENTS', ({ segmentBytes }) => formatBytes(segmentBytes)),
+    { ...number('DISK TIER', ({ diskTierBytes }) => formatBytes(diskTierBytes)), wide: true },
     number('RESIDENT', ({ residentBytes }) => formatBytes(residentBytes)),
     { ...number('LIMIT', ({ memoryLimitBytes }) => formatBytes(memoryLimitBytes)), wide: true },
     number('DISK FREE', ({ diskFreeBytes }) => formatBytes(diskFreeBytes)),

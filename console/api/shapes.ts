@@ -38,6 +38,7 @@ export interface Node {
   readonly segment_bytes: number | null;
   readonly memory_limit_bytes: number | null;
   readonly resident_bytes: number | null;
+  readonly disk_tier_bytes: number | null;
   readonly disk_free_bytes: number | null;
   readonly lookups_total: number | null;
   readonly silent_ms: number | null;
@@ -94,6 +95,13 @@ interface Repairing {
   readonly needs_person: boolean;
 }
 
+interface TierMove {
+  readonly segments_left: number;
+  readonly bytes_left: number;
+  readonly nodes_unknown: number;
+  readonly failure: string | null;
+}
+
 export interface Keyspace {
   readonly name: string;
   readonly index: number;
@@ -108,6 +116,8 @@ export interface Keyspace {
   readonly committed_at: string | null;
   readonly keep: number | null;
   readonly cache: boolean;
+  readonly tier: 'memory' | 'disk';
+  readonly tier_move: TierMove | null;
 }
 
 export interface Keyspaces {

@@ -75,6 +75,19 @@ export function ofCache({ cache, name }: Keyspace): string[] {
   ];
 }
 
+export function ofTier({ name, segment_bytes: size, tier }: Keyspace): string[] {
+  const moved = `its versions are moved in the background (${bytes(size)} a copy for the current one), and reads go on.`;
+  return tier === 'memory'
+    ? [
+        `The records of ${name} stay on the datanodes' disks, with only their index in memory: ${moved}`,
+        'A read of a value then costs a read of the disk.',
+      ]
+    : [
+        `The datanodes read the records of ${name} into memory: ${moved}`,
+        'A datanode without enough memory for it goes on reading them from disk.',
+      ];
+}
+
 export function ofDroppedKeyspace({ name, records, segment_bytes: size }: Keyspace): string[] {
   return [
     `Deletes ${name} with all its versions (${plural(records, 'row')}, ${bytes(size)} a copy in the current one) from all datanodes.`,

@@ -2,6 +2,7 @@
 
 import type { Keyspace, Version } from '../api/shapes.ts';
 import { bytes, count, plural } from '../format/numbers.ts';
+import { tierText } from '../format/tiers.ts';
 import { Nothing, PageTitle, State } from '../parts/small.tsx';
 import { keyspaces, versionsOf } from '../state/answers.ts';
 import { hrefOf } from '../state/place.ts';
@@ -88,6 +89,7 @@ function Facts({ keyspace }: { readonly keyspace: Keyspace }) {
     ['A copy', bytes(size)],
     ['Copies', count(replication)],
     ['Versions kept', count(keep)],
+    ['Records', tierText(keyspace)],
     ['Cached', cache ? 'yes' : 'no'],
     ['Index for SELECT', String(index)],
   ] as const;

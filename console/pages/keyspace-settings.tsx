@@ -10,6 +10,7 @@ import {
   ofReplication,
   ofResumption,
   ofSuspension,
+  ofTier,
 } from '../format/consequences.ts';
 import { plural } from '../format/numbers.ts';
 import { propose } from '../state/changes.ts';
@@ -78,6 +79,7 @@ export function KeyspaceSettings({ keyspace, versions }: SettingsProps) {
         >
           {cache ? 'Cache off ...' : 'Cache on ...'}
         </button>
+        <TierButton keyspace={keyspace} onSet={set} />
         <SuspendButton keyspace={keyspace} />
         <DropButton keyspace={keyspace} />
       </div>
@@ -116,6 +118,24 @@ function NumberSetting({ label, value, least, most, onSet }: NumberSettingProps)
       </label>
       <button type="submit">Set ...</button>
     </form>
+  );
+}
+
+interface TierButtonProps {
+  readonly keyspace: Keyspace;
+  readonly onSet: (title: string, consequences: readonly string[], body: object) => void;
+}
+
+function TierButton({ keyspace, onSet }: TierButtonProps) {
+  const { name, tier } = keyspace;
+  const [other, place] = tier === 'disk' ? ['memory', 'in memory'] : ['disk', 'on disk'];
+  return (
+    <button
+      type="button"
+      onClick={() => onSet(`Keep ${name} ${place}?`, ofTier(keyspace), { tier: other })}
+    >
+      To {other} ...
+    </button>
   );
 }
 

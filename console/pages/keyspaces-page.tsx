@@ -2,6 +2,7 @@
 
 import type { Keyspace } from '../api/shapes.ts';
 import { bytes, count } from '../format/numbers.ts';
+import { tierText } from '../format/tiers.ts';
 import { Nothing, PageTitle, Scroll, State, Time } from '../parts/small.tsx';
 import { keyspaces } from '../state/answers.ts';
 import { hrefOf } from '../state/place.ts';
@@ -44,6 +45,7 @@ export function KeyspacesPage() {
                 <th scope="col" class="number">
                   Kept
                 </th>
+                <th scope="col">Tier</th>
                 <th scope="col">Committed</th>
               </tr>
             </thead>
@@ -75,6 +77,7 @@ function Row({ keyspace }: { readonly keyspace: Keyspace }) {
       <td class="number">{bytes(keyspace.segment_bytes)}</td>
       <td class="number">{count(keyspace.replication)}</td>
       <td class="number">{count(keyspace.keep)}</td>
+      <td class="text">{tierText(keyspace)}</td>
       <td>
         <Time at={keyspace.committed_at} />
       </td>

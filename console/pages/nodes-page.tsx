@@ -51,6 +51,9 @@ export function NodesPage() {
                 </th>
                 <th scope="col">Memory</th>
                 <th scope="col" class="number">
+                  Disk tier
+                </th>
+                <th scope="col" class="number">
                   Disk free
                 </th>
                 <th scope="col">Trouble</th>
@@ -105,6 +108,7 @@ function Cells({ node, latencyMs }: { readonly node: Node; readonly latencyMs: n
           text={`${bytes(memory)} of ${bytes(limit)}`}
         />
       </td>
+      <td class="number">{bytes(node.disk_tier_bytes)}</td>
       <td class="number">{bytes(node.disk_free_bytes)}</td>
       <td class="text">{troubleText(node)}</td>
     </>

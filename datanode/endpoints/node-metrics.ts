@@ -33,7 +33,12 @@ export function datanodeMetrics(
   defineAuditMetrics(set, audit);
   const { brake, cluster, counters, holdings, limits, merger } = node;
   set.value('stele_segments', 'Segments held', () => holdings.count);
-  set.value('stele_segment_bytes', 'Bytes of segments held', () => holdings.segmentBytes);
+  set.value('stele_segment_bytes', 'Bytes of segments in memory', () => holdings.segmentBytes);
+  set.value(
+    'stele_disk_tier_bytes',
+    'Bytes of segment files in the disk tier',
+    () => holdings.diskBytes,
+  );
   set.value(
     'stele_segments_not_loaded',
     'Segments left on disk at the start because they are above the memory limit',

@@ -56,6 +56,11 @@ export class Holdings {
     return this.#segmentBytes;
   }
 
+  /** Bytes of the files of all segments in the disk tier. */
+  get diskBytes(): number {
+    return 0;
+  }
+
   get count(): number {
     return this.#count;
   }

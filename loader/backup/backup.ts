@@ -9,6 +9,8 @@
 import type { ArchivedKeyspace, ArchivedManifest } from '../../archive/layout.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import type { GetRecordsResponse, KeyspaceRecords } from '../../proto/gen/stele/v1/cluster.ts';
+import { Tier } from '../../proto/gen/stele/v1/view.ts';
+import { tierWord } from '../../proto/view-words.ts';
 import { archivedTotals } from '../transfer/totals.ts';
 import { withTransfer } from '../transfer/open-transfer.ts';
 import type { Transfer, TransferHooks } from '../transfer/open-transfer.ts';
@@ -106,7 +108,7 @@ async function writeSnapshot(
   }
   const { at, clusterId, shardCount } = records;
   const keyspaces = records.keyspaces.map((keyspace): ArchivedKeyspace => {
-    const { currentVersion, keep, name, replication, suspended, uid, uncached } = keyspace;
+    const { currentVersion, keep, name, replication, suspended, tier, uid, uncached } = keyspace;
     const versions = collected
       .filter((one) => one.keyspace === keyspace)
       .map((one) => {
@@ -124,6 +126,7 @@ async function writeSnapshot(
       ...(keep !== undefined && { keep }),
       ...(suspended && { suspended }),
       ...(uncached && { uncached }),
+      ...(tier !== Tier.MEMORY && { tier: tierWord(tier) }),
     };
   });
   const snapshot = { clusterId, shardCount, createdAt: at, keyspaces };

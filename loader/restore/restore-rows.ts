@@ -164,6 +164,7 @@ async function loadRows(
     ...pick(settings),
     maxBytesPerSecond: settings.limitRate,
     keyspace: target,
+    tier: planned.wanted.keyspace.tier,
     source: restoredSource(manifest, archive),
     paths: files.map((name) => join(path, 'rows', name)),
   };

@@ -81,6 +81,8 @@ async function beginLoad(
     inputFingerprint: '',
     skipIfCurrent: false,
     archiveFirst: false,
+    // Before the first segment arrives, so that it need not fit in memory.
+    tier: wanted.keyspace.tier,
   });
 }
 

@@ -26,6 +26,7 @@ import { dialectsOf, inputText } from '../detect/found-dialect.ts';
 import { describeInputs } from '../input/inputs.ts';
 import { isAnswerLost } from '../push/master-client.ts';
 import type { LoadMaster } from '../push/master-client.ts';
+import { tierNumber } from '../../proto/view-words.ts';
 import { countPortions } from '../formats/chunks.ts';
 import type { LoadJob, PreparedJob } from './load-job.ts';
 import { dropWorkToken, workToken } from '../work/work-folder.ts';
@@ -66,6 +67,7 @@ export async function beginLoad(job: PreparedJob, master: LoadMaster): Promise<B
         workToken: workToken(folder.path),
         segmentFormat: FORMAT_VERSION,
         archiveFirst: settings.archive === 'wait',
+        ...(settings.tier !== undefined && { tier: tierNumber(settings.tier) }),
       },
       stop.signal,
     );

@@ -54,6 +54,7 @@ export async function loadStored(
       inputFingerprint: fingerprintOf(version, settings),
       skipIfCurrent: settings.skipIfCurrent,
       archiveFirst: settings.archive === 'wait',
+      tier: settings.tier,
     });
     try {
       const summary = await run(transfer, load, version, settings);

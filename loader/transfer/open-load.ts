@@ -11,6 +11,8 @@ import type {
   CommitLoadResponse,
   LoadMode,
 } from '../../proto/gen/stele/v1/load.ts';
+import { tierNumber } from '../../proto/view-words.ts';
+import type { TierWord } from '../../proto/view-words.ts';
 import { FORMAT_VERSION } from '../../segment/layout.ts';
 import { Throttle } from '../bytes/throttle.ts';
 import { Delivery } from '../push/delivery.ts';
@@ -38,6 +40,7 @@ export interface LoadToOpen {
   readonly inputFingerprint: string;
   readonly skipIfCurrent: boolean;
   readonly archiveFirst: boolean;
+  readonly tier: TierWord | undefined;
 }
 
 /** Errors of a commit that pass when datanodes come back, or deltas are merged. */
@@ -99,7 +102,7 @@ export class OpenLoad {
   static async begin(
     transfer: Transfer,
     master: LoadMaster,
-    { token, ...load }: LoadToOpen,
+    { tier, token, ...load }: LoadToOpen,
   ): Promise<OpenLoad> {
     const what = `${token} ${load.keyspace} ${load.keyspaceUid}`;
     const response = await master.beginLoad(
@@ -109,6 +112,7 @@ export class OpenLoad {
         owner: { host: hostname(), pid: process.pid, user: '' },
         workToken: createHash('sha256').update(what).digest('hex').slice(0, TOKEN_DIGITS),
         segmentFormat: FORMAT_VERSION,
+        ...(tier !== undefined && { tier: tierNumber(tier) }),
       },
       transfer.stop.signal,
     );

@@ -30,6 +30,7 @@ const FLAGS_OF_THE_RUN: ReadonlySet<string> = new Set<keyof LoadSettings>([
   'archive',
   'maxBytesPerSecond',
   'replicaWait',
+  'tier',
   'skipIfCurrent',
   's3Endpoint',
   's3Region',

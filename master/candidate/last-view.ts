@@ -12,7 +12,7 @@ import {
   NodeSummary,
 } from '../../proto/gen/stele/v1/cluster.ts';
 import type { GetHealthRequest, NoLeader, ShardSummary } from '../../proto/gen/stele/v1/cluster.ts';
-import { HealthStatus } from '../../proto/gen/stele/v1/view.ts';
+import { HealthStatus, Tier } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView, KeyspaceView } from '../../proto/gen/stele/v1/view.ts';
 import type { LeaderCalls } from '../../proto/operations.ts';
 import { hasShard } from '../../proto/view-words.ts';
@@ -134,9 +134,10 @@ function keyspacesOf(keyspaces: readonly KeyspaceView[]): KeyspaceSummary[] {
 }
 
 function keyspaceOf(keyspace: KeyspaceView): KeyspaceSummary {
-  const { currentVersion, index, name, records, uid, uncached = false } = keyspace;
-  const known = { currentVersion, index, name, records, uid, uncached };
-  return { ...NO_KEYSPACE, ...known, state: stateOf(keyspace) };
+  const { currentVersion, index, name, records, tier = Tier.MEMORY, uid } = keyspace;
+  const known = { currentVersion, index, name, records, tier, uid };
+  const { uncached = false } = keyspace;
+  return { ...NO_KEYSPACE, ...known, uncached, state: stateOf(keyspace) };
 }
 
 function stateOf({ currentVersion, resuming, suspended, unserved }: KeyspaceView): string {

@@ -143,6 +143,7 @@ function changesOf(ask: Ask<ClusterServiceClient>): Omit<Operations, keyof Quest
     dropVersion: empty((client) => client.dropVersion),
     setKeep: (request) => ask((client) => client.setKeep, request, ONCE),
     setCache: (request) => ask((client) => client.setCache, request, ONCE),
+    setTier: (request) => ask((client) => client.setTier, request, ONCE),
     setReplication: (request) => ask((client) => client.setReplication, request, ONCE),
     cleanArchive: (request) =>
       ask((client) => client.cleanArchive, request, longer(CLEAN_DEADLINE_MS)),

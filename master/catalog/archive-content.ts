@@ -61,7 +61,7 @@ function keyspaceOf(
   all: readonly VersionRecord[],
   store: string,
 ): ArchivedKeyspace {
-  const { currentVersion, keep, replication, suspended, uncached } = desired;
+  const { currentVersion, keep, replication, suspended, tier, uncached } = desired;
   const versions: ArchivedKeyspace['versions'][number][] = [];
   let current = 0;
   for (const { number, records, segmentBytes, state: how } of all.filter(isHeld)) {
@@ -81,6 +81,7 @@ function keyspaceOf(
     ...(keep !== undefined && { keep }),
     ...(suspended !== undefined && { suspended }),
     ...(uncached !== undefined && { uncached }),
+    ...(tier === 'disk' && { tier }),
     versions,
   };
 }

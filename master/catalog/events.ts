@@ -110,6 +110,7 @@ function keyspaceHappenings(
   changed('keep', keepOf(before), keepOf(record));
   changed('replication', before.desired.replication, record.desired.replication);
   changed('cache', cacheWord(before), cacheWord(record));
+  changed('tier', before.desired.tier ?? 'memory', record.desired.tier ?? 'memory');
   const isSuspended = record.desired.suspended === true;
   if ((before.desired.suspended === true) !== isSuspended) {
     happenings.push({ what: isSuspended ? 'suspend' : 'resume', ...about });

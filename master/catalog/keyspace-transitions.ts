@@ -11,11 +11,14 @@
 import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError, suspendedError } from '../../base/errors.ts';
 import { REPLICATION_MAX } from '../../base/limits.ts';
+import type { SegmentId } from '../../base/segment-name.ts';
+import type { SetTierResponse } from '../../proto/gen/stele/v1/cluster.ts';
+import type { TierWord } from '../../proto/view-words.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
-import { endedLoad } from './load-transitions.ts';
-import { isGhost, requireKeyspace, runningLoad, versionsOf } from './queries.ts';
+import { endedLoad, inTier } from './load-transitions.ts';
+import { isGhost, isHeld, requireKeyspace, runningLoad, versionsOf } from './queries.ts';
 import { versionId } from './records.ts';
-import type { KeyspaceRecord, ObservedRecord } from './records.ts';
+import type { KeyspaceRecord, ObservedRecord, SegmentRecord } from './records.ts';
 
 /** Hides the keyspace from readers. Its files and records are removed later (forgetKeyspace). */
 export function dropKeyspace(
@@ -110,6 +113,38 @@ export function setCache(state: CatalogState, name: string, cache: boolean): Tra
   const { uncached: _, ...desired } = keyspace.desired;
   const record = { ...keyspace, desired: cache ? desired : { ...desired, uncached: true } };
   return { changes: [{ table: 'keyspace', id: keyspace.uid, record }], result: undefined };
+}
+
+/**
+ * Sets the tier of a keyspace; its segments are moved in the background, those of a suspended one
+ * when it is resumed. Result: whether it was another one, and what is to be moved now, of one copy.
+ */
+export function setTier(
+  state: CatalogState,
+  name: string,
+  tier: TierWord,
+): Transition<Omit<SetTierResponse, 'tier'>> {
+  const keyspace = requireKeyspace(state, name);
+  const record = inTier(keyspace, tier);
+  if (record === keyspace)
+    return { changes: [], result: { changed: false, segments: 0, bytes: 0 } };
+  const isParked = keyspace.desired.suspended === true;
+  const segments = isParked ? [] : heldSegments(state, keyspace.uid);
+  const bytes = segments.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
+  return {
+    changes: [{ table: 'keyspace', id: keyspace.uid, record }],
+    result: { changed: true, segments: segments.length, bytes },
+  };
+}
+
+/** The segments of all kept versions; one that several share is there once. */
+function heldSegments(state: CatalogState, uid: KeyspaceUid): SegmentRecord[] {
+  const byId = new Map<SegmentId, SegmentRecord>();
+  for (const version of versionsOf(state, uid).filter(isHeld)) {
+    const manifest = state.manifest.get(versionId(uid, version.number));
+    for (const segment of manifest?.segments ?? []) byId.set(segment.id, segment);
+  }
+  return [...byId.values()];
 }
 
 /** `replication` 0: the cluster's. Throws INVALID_ARGUMENT. */

@@ -15,6 +15,7 @@ import type { KeyspaceUid } from '../../base/ids.ts';
 import { SteleError, suspendedError } from '../../base/errors.ts';
 import { newKeyspaceName } from '../../base/ids.ts';
 import { KEYSPACE_COUNT_MAX } from '../../base/limits.ts';
+import type { TierWord } from '../../proto/view-words.ts';
 import type { CatalogState, Change, Transition } from './catalog.ts';
 import { countersOf, findKeyspace, isGhost, runningLoad } from './queries.ts';
 import type { KeyspaceRecord, LoadProgressRecord, LoadRecord, LoadState } from './records.ts';
@@ -30,6 +31,8 @@ export interface NewLoad {
   readonly keyspaceUid: KeyspaceUid;
   /** Whether the keyspace must have this uid. */
   readonly isRestore?: boolean;
+  /** The tier of the keyspace from now on; undefined: unchanged. */
+  readonly tier?: TierWord | undefined;
   readonly keyspace: string;
   readonly source: string;
   readonly input: string;
@@ -67,8 +70,11 @@ export function beginLoad(
 ): Transition<BegunLoad> {
   const changes: Change[] = [];
   if (wanted.isRestore === true) requireUid(state, wanted);
-  const keyspace = findKeyspace(state, wanted.keyspace) ?? newKeyspace(state, wanted);
-  if (!state.keyspace.has(keyspace.uid)) changes.push(...added(state, keyspace));
+  const known = findKeyspace(state, wanted.keyspace);
+  const before = known ?? newKeyspace(state, wanted);
+  const keyspace = wanted.tier === undefined ? before : inTier(before, wanted.tier);
+  if (known === undefined) changes.push(...added(state, keyspace));
+  else if (keyspace !== known) changes.push({ table: 'keyspace', id: known.uid, record: keyspace });
   if (keyspace.desired.suspended === true) throw suspendedError(keyspace.name);
   const other = runningLoad(state, keyspace.uid);
   if (other !== undefined) {
@@ -98,6 +104,12 @@ export function beginLoad(
   };
   changes.push({ table: 'load', id, record: load }, ...pruneLoads(state, keyspace.uid));
   return { changes, result: { load, keyspace } };
+}
+
+/** The keyspace with this tier; the same record if it has it. */
+export function inTier(keyspace: KeyspaceRecord, tier: TierWord): KeyspaceRecord {
+  if ((keyspace.desired.tier ?? 'memory') === tier) return keyspace;
+  return { ...keyspace, desired: { ...keyspace.desired, tier } };
 }
 
 function requireUid(state: CatalogState, { keyspace: name, keyspaceUid }: NewLoad): void {

@@ -1,8 +1,12 @@
 // Conversion between the catalog's records and the messages of loaders and datanodes.
 
+import { SteleError } from '../../base/errors.ts';
 import { parseSegmentId } from '../../base/segment-name.ts';
 import type { AppendOutcome } from '../../proto/gen/stele/v1/load.ts';
 import type { Manifest, SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
+import type { Tier } from '../../proto/gen/stele/v1/view.ts';
+import { TIER_WORDS, tierNumber, tierWord } from '../../proto/view-words.ts';
+import type { TierWord } from '../../proto/view-words.ts';
 import type {
   AppendRecord,
   KeyspaceRecord,
@@ -11,6 +15,16 @@ import type {
   VersionRecord,
 } from './records.ts';
 import { totalsMessage } from './totals.ts';
+
+/** Throws INVALID_ARGUMENT for a tier that this release does not know. */
+export function tierOfMessage(tier: Tier): TierWord {
+  const word = tierWord(tier);
+  if (tierNumber(word) === tier) return word;
+  throw new SteleError(
+    'INVALID_ARGUMENT',
+    `This master does not know tier ${tier}, only ${TIER_WORDS.join(' and ')}.`,
+  );
+}
 
 /** Throws INVALID_ARGUMENT for an invalid segment id. */
 export function segmentRecord(info: SegmentInfo): SegmentRecord {

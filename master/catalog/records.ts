@@ -21,6 +21,7 @@
 import { SteleError } from '../../base/errors.ts';
 import type { Branded, KeyspaceUid } from '../../base/ids.ts';
 import type { SegmentId } from '../../base/segment-name.ts';
+import type { TierWord } from '../../proto/view-words.ts';
 import type { TotalsRecord } from './totals.ts';
 
 /**
@@ -85,6 +86,8 @@ export interface KeyspaceRecord {
     readonly suspended?: boolean;
     /** True if masters do not cache its values. */
     readonly uncached?: boolean;
+    /** Where datanodes keep its records; absent: in memory, and never set. */
+    readonly tier?: TierWord;
   };
   readonly nextVersion: number;
   readonly attempt?: CommitAttempt;

@@ -16,13 +16,14 @@ import { sleep, wallClockIsoIn } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
 import type { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import type { TierProgress } from '../../proto/gen/stele/v1/cluster.ts';
 import type { OrderHeader } from '../../proto/gen/stele/v1/datanode.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { ViewSource } from '../../proto/operations.ts';
 import type { LinkFactory } from '../../proto/ports.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { noteObserved } from '../catalog/keyspace-transitions.ts';
-import type { ObservedRecord } from '../catalog/records.ts';
+import type { KeyspaceRecord, ObservedRecord } from '../catalog/records.ts';
 import type { ControlEvent } from '../core/control-events.ts';
 import { isAppliedByAll } from '../core/control-state.ts';
 import type { ControlSettings, ControlState } from '../core/control-state.ts';
@@ -30,6 +31,7 @@ import type { ControlOrders } from '../core/control.ts';
 import type { Health } from '../core/serving/health.ts';
 import { observedOf } from '../core/plans/keyspace-loop.ts';
 import type { InFlight } from '../core/plans/repair.ts';
+import { tierProgress } from '../core/world/tier-moves.ts';
 import type { World } from '../core/world/world.ts';
 import { Archiving } from './archiving/archiving.ts';
 import type { DeepStore } from './archiving/deep-store.ts';
@@ -47,6 +49,8 @@ interface LeaderSettings extends ControlSettings {
   /** Segment bytes read per second and datanode; 0: unlimited. */
   readonly mergeBytesPerSecondMax: number;
 }
+
+const APPLIED_WAIT_MS = 2_000;
 
 export interface LeaderOptions {
   readonly catalog: Catalog;
@@ -152,6 +156,11 @@ export class Leader implements ViewSource {
     return this.#state.health;
   }
 
+  /** What is left of a change of a keyspace's tier; undefined if nothing. */
+  tierProgress(keyspace: KeyspaceRecord): TierProgress | undefined {
+    return tierProgress(this.#state, keyspace);
+  }
+
   /** Copies that are ordered, or that failed and will be retried. */
   get inFlight(): InFlight {
     return this.#state.inFlight;
@@ -176,13 +185,13 @@ export class Leader implements ViewSource {
 
   /**
    * Resolves to true when every serving node has the present view, to false (with a warning that
-   * names the others) after `timeoutMs`. The change is made in either case; until nodes have the
+   * names the others) after 2 s. The change is made in either case; until nodes have the
    * view, clients that read directly from them do not see it.
    */
-  async waitApplied(timeoutMs: number): Promise<boolean> {
+  async waitApplied(): Promise<boolean> {
     const { revision } = this.current();
     const isApplied = (): boolean => isAppliedByAll(this.#state, revision);
-    if (await this.sync.waitUntil(isApplied, timeoutMs)) return true;
+    if (await this.sync.waitUntil(isApplied, APPLIED_WAIT_MS)) return true;
     const nodes = [...this.#state.nodes.values()]
       .filter(({ id, liveness }) => liveness === 'SERVING' && this.viewLag(id) > 0)
       .map(({ id }) => id);

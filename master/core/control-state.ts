@@ -31,6 +31,7 @@ import type { InFlight, RepairLimits } from './plans/repair.ts';
 import { buildView } from './serving/routes.ts';
 import { lateNodes, unknownNodesUntil } from './world/view-lag.ts';
 import type { LaggingNodes } from './world/view-lag.ts';
+import type { TierChanges } from './world/tier-moves.ts';
 import type { World } from './world/world.ts';
 
 export interface ControlSettings {
@@ -75,6 +76,7 @@ export interface ControlState {
   readonly merges: Merges;
   readonly loops: KeyspaceLoops;
   readonly departures: Departures;
+  readonly tierChanges: TierChanges;
   readonly placed: Placed;
   /** The world of the last turn, and the results. */
   readonly world: World;
@@ -113,6 +115,7 @@ export function beginControl(
     merges: new Map(),
     loops,
     departures: new Map(),
+    tierChanges: new Map(),
     placed: NO_PLACEMENT,
     changeCounter: 0,
   };

@@ -28,6 +28,7 @@ import { failingCopies, planRepair, retryNow } from './plans/repair.ts';
 import type { Copy } from './plans/repair.ts';
 import { buildView } from './serving/routes.ts';
 import { followWorld } from './serving/serving.ts';
+import { noteTierChanges } from './world/tier-moves.ts';
 import { noteLagging } from './world/view-lag.ts';
 import type { Leaving, World } from './world/world.ts';
 
@@ -129,9 +130,11 @@ function look(before: ControlState, nowMs: number, settings: ControlSettings): C
   const view = newerView(before.view, next);
   const { leavingNames } = before.facts;
   const departures = noteDepartures(before.departures, leavingNames, nowMs, view.revision);
+  const tierChanges = noteTierChanges(before.tierChanges, before.view, view);
   const behind = noteLagging(before.behind, before, view.revision, nowMs);
   const { knownSinceMs } = world;
-  return { ...before, placed, world, health, view, departures, behind, knownSinceMs };
+  const noted = { departures, behind, tierChanges, knownSinceMs };
+  return { ...before, placed, world, health, view, ...noted };
 }
 
 function expecting(world: World, expected: World['expected']): World {

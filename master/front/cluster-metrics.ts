@@ -80,6 +80,11 @@ function defineKeyspaces(set: MetricSet, operations: ClusterOperations): void {
     'Segments of the current version, one copy',
     ({ segmentBytes }) => segmentBytes,
   );
+  ofEach(
+    'stele_keyspace_tier_segments_left',
+    'Segments that datanodes have still to move to the tier of the keyspace',
+    ({ moving }) => moving?.segmentsLeft ?? 0,
+  );
 }
 
 function defineLoads(set: MetricSet, operations: ClusterOperations): void {

@@ -58,7 +58,6 @@ import type { LoadLeases } from './load-leases.ts';
 
 /** A node verifies nothing for a manifest; it looks up its segments. */
 const MANIFEST_DEADLINE_MS = 10_000;
-const APPLIED_WAIT_MS = 2_000;
 /** The largest number that a restore may ask for. */
 const VERSION_WANTED_MAX = 1e12;
 
@@ -183,7 +182,7 @@ export class Committer {
     else this.#log.warn({ ...about, rejection }, 'a version did not pass its gate');
     this.#leader.turn();
     if (rejection !== undefined) throw this.#gateFailed(keyspace.uid, number, rejection);
-    await this.#leader.waitApplied(APPLIED_WAIT_MS);
+    await this.#leader.waitApplied();
     return answerOf(version);
   }
 

@@ -31,7 +31,8 @@ import {
   resumeLoad,
 } from '../catalog/load-transitions.ts';
 import type { BegunLoad } from '../catalog/load-transitions.ts';
-import { removeGhosts } from '../catalog/keyspace-transitions.ts';
+import { removeGhosts, setTier } from '../catalog/keyspace-transitions.ts';
+import { tierOfMessage } from '../catalog/messages.ts';
 import { clusterOf, findKeyspace } from '../catalog/queries.ts';
 import { versionId } from '../catalog/records.ts';
 import { chooseSegmentFormat } from '../catalog/segment-format.ts';
@@ -81,6 +82,7 @@ export class Loads {
     if (request.loadId !== '') return this.#resume(request);
     const current = this.#currentIfSame(request);
     if (current !== undefined) {
+      await this.#setTier(request);
       this.#ends.noteCurrent();
       return this.#response('', current, { alreadyCurrent: true });
     }
@@ -92,7 +94,17 @@ export class Loads {
     );
     const response = await this.#alive(begun, request);
     this.#leader.turn();
+    // What the loader sends then goes to its tier at once.
+    if (request.tier !== undefined) await this.#leader.waitApplied();
     return response;
+  }
+
+  /** Of a load that does not begin now: a new one sets it as it begins. */
+  async #setTier({ keyspace, tier }: BeginLoadRequest): Promise<void> {
+    if (tier === undefined) return;
+    const word = tierOfMessage(tier);
+    await this.#leader.catalog.update((state) => setTier(state, keyspace, word));
+    this.#leader.turn();
   }
 
   #begin(request: BeginLoadRequest): Promise<BegunLoad> {
@@ -100,6 +112,7 @@ export class Loads {
       id: this.#leader.env.randomId(),
       keyspaceUid: parseKeyspaceUid(request.keyspaceUid ?? this.#leader.env.randomId()),
       isRestore: request.keyspaceUid !== undefined,
+      tier: request.tier === undefined ? undefined : tierOfMessage(request.tier),
       keyspace: request.keyspace,
       source: shorten(request.source, 2 * LABEL_CHARACTERS_MAX),
       input: request.input.slice(0, INPUT_CHARACTERS_MAX),
@@ -133,6 +146,7 @@ export class Loads {
     // The work of a load that ended otherwise is reused by a new load.
     if (load.state !== 'RUNNING') throw loadNotFound(loadId);
     const resumed = await this.#leader.catalog.update((now) => resumeLoad(now, loadId));
+    await this.#setTier(request);
     return this.#alive(resumed, request);
   }
 

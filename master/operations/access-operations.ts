@@ -36,7 +36,6 @@ import type { TokenRecord } from '../catalog/records.ts';
 import { addToken, revokeToken, tokensOfUser } from '../catalog/token-transitions.ts';
 import type { Leader } from '../control/leader.ts';
 
-const APPLIED_WAIT_MS = 2_000;
 const FIRST_ADMIN = 'admin';
 const FIRST_PASSWORD_BYTES = 24;
 const EXPIRES_IN_MS_MAX = 100 * 366 * 86_400_000;
@@ -145,7 +144,7 @@ export class AccessOperations implements AccessCalls {
   async #change(transition: (state: CatalogState) => Transition<unknown>): Promise<void> {
     await this.#leader.catalog.update(transition);
     this.#leader.turn();
-    await this.#leader.waitApplied(APPLIED_WAIT_MS);
+    await this.#leader.waitApplied();
   }
 }
 

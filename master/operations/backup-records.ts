@@ -26,6 +26,7 @@ import type { CatalogState } from '../catalog/catalog.ts';
 import { versionId } from '../catalog/records.ts';
 import type { KeyspaceRecord, ManifestRecord, VersionRecord } from '../catalog/records.ts';
 import { totalsMessage } from '../catalog/totals.ts';
+import { tierNumber } from '../../proto/view-words.ts';
 import type { Leader } from '../control/leader.ts';
 
 /** About 2 MB of answer. */
@@ -60,6 +61,7 @@ function keyspaceRecords(state: CatalogState, keyspace: KeyspaceRecord): Keyspac
     keep: desired.keep,
     suspended: desired.suspended === true,
     uncached: desired.uncached === true,
+    tier: tierNumber(desired.tier ?? 'memory'),
     versions: keptVersions(state, uid).map(versionRecords),
   };
 }

@@ -64,6 +64,7 @@ export function clusterService(
     getArchive: unary(() => operations.getArchive()),
     cleanArchive: unary((request) => operations.cleanArchive(request)),
     setCache: unary((request) => operations.setCache(request)),
+    setTier: unary((request) => operations.setTier(request)),
     setReplication: unary((request) => operations.setReplication(request)),
     listLoads: unary(async (request, _, subject) =>
       visibleLoads(subject, await operations.listLoads(request)),

@@ -46,6 +46,8 @@ import type {
   SuspendKeyspaceRequest,
   SetCacheRequest,
   SetCacheResponse,
+  SetTierRequest,
+  SetTierResponse,
   SetReplicationRequest,
   SetReplicationResponse,
   SetKeepRequest,
@@ -63,9 +65,11 @@ import {
   resumeKeyspace,
   setCache,
   setReplication,
+  setTier,
   suspendKeyspace,
 } from '../catalog/keyspace-transitions.ts';
 import { createKeyspace } from '../catalog/load-transitions.ts';
+import { tierOfMessage } from '../catalog/messages.ts';
 import { clusterOf, requireKeyspace } from '../catalog/queries.ts';
 import {
   dropVersion,
@@ -97,7 +101,6 @@ import {
   explainShard,
 } from './reports.ts';
 
-const APPLIED_WAIT_MS = 2_000;
 const HEALTH_WAIT_MAX_MS = 600_000;
 const EVENT_WAIT_MAX_MS = 30_000;
 const RESTART_DEADLINE_MS = 5_000;
@@ -250,6 +253,14 @@ export class Operations implements ClusterOperations {
     return { cache };
   }
 
+  /** Takes effect at once; segments are moved in the background, and reads go on. */
+  async setTier({ keyspace, tier }: SetTierRequest): Promise<SetTierResponse> {
+    const word = tierOfMessage(tier);
+    const outcome = await this.#leader.catalog.update((state) => setTier(state, keyspace, word));
+    await this.#settle();
+    return { tier, ...outcome };
+  }
+
   async getArchive(): Promise<GetArchiveResponse> {
     return describeArchive(this.#leader);
   }
@@ -316,7 +327,7 @@ export class Operations implements ClusterOperations {
 
   async #settle(): Promise<void> {
     this.#leader.turn();
-    await this.#leader.waitApplied(APPLIED_WAIT_MS);
+    await this.#leader.waitApplied();
   }
 
   async listNodes(): Promise<ListNodesResponse> {

@@ -14,6 +14,7 @@ import type {
   VersionSummary,
 } from '../../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
+import { tierNumber } from '../../proto/view-words.ts';
 import { gateMessage } from '../catalog/gate.ts';
 import {
   epochOf,
@@ -135,6 +136,8 @@ export function describeKeyspaces(leader: Leader): KeyspaceSummary[] {
       committedAt: current?.committedAt ?? '',
       keep: keepOf(keyspace),
       uncached: keyspace.desired.uncached ?? false,
+      tier: tierNumber(keyspace.desired.tier ?? 'memory'),
+      moving: leader.tierProgress(keyspace),
     };
   });
   return summaries.sort((left, right) => left.index - right.index);
@@ -211,6 +214,7 @@ function describeNode(leader: Leader, node: NodeStatus): NodeSummary {
     memoryLimitBytes: stats?.memoryLimitBytes ?? 0,
     diskFreeBytes: stats?.diskFreeBytes ?? 0,
     residentBytes: stats?.residentBytes ?? 0,
+    diskTierBytes: stats?.diskTierBytes ?? 0,
     progress: isServing(node) ? 1 : verifyBytesTotal > 0 ? verifyBytesDone / verifyBytesTotal : 0,
     lookupsTotal: stats?.lookupsTotal ?? 0,
     weight: node.weight,

@@ -44,6 +44,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   DropVersion: ['operate'],
   SetKeep: ['load'],
   SetCache: ['operate'],
+  SetTier: ['operate'],
   SetReplication: ['operate'],
   ListLoads: ['read'],
   GetLoad: ['read'],

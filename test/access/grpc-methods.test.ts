@@ -9,6 +9,7 @@ const CHANGES = [
     'DropVersion',
     'SetKeep',
     'SetCache',
+    'SetTier',
     'SetReplication',
     'CancelLoad',
     'CreateKeyspace',

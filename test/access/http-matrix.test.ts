@@ -131,11 +131,12 @@ it('asks for the right of each setting of a keyspace, before any is changed', as
   expect(await patch('reader', { keep: 2 })).toBe(403);
   expect(await patch('geo', { keep: 2, cache: true })).toBe(403);
   expect(await patch('geo', { replication: 2 })).toBe(403);
+  expect(await patch('geo', { tier: 'disk' })).toBe(403);
   expect(await patch('operator', { keep: 2 })).toBe(403);
   expect(await patch('geo', { unknown: 2 })).toBe(400);
   expect(cluster.calls.length).toBe(before);
   expect(await patch('geo', { keep: 2 })).not.toBe(403);
-  expect(await patch('operator', { cache: true, replication: 2 })).not.toBe(403);
+  expect(await patch('operator', { cache: true, replication: 2, tier: 'disk' })).toBe(200);
   expect(await patch('admin', { keep: 2, cache: true })).not.toBe(403);
 });
 

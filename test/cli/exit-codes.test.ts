@@ -21,6 +21,10 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   keep: [['ks', '3']],
   replication: [['ks', '2']],
   cache: [['ks', 'on']],
+  tier: [
+    ['ks', 'disk'],
+    ['ks', 'memory', '--wait'],
+  ],
   diff: [['ks', '1', '2']],
   suspend: [['ks']],
   resume: [['ks']],

@@ -23,7 +23,13 @@ class FakeAdmin {
     const state = left > 0 ? NodeState.INITIALIZING : NodeState.SERVING;
     const address = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
     const node = { id, incarnation: `${id}-${this.runs.get(id)}`, state, zone: '', address };
-    const zeros = { replicas: 0, segmentBytes: 0, memoryLimitBytes: 0, diskFreeBytes: 0 };
+    const zeros = {
+      replicas: 0,
+      segmentBytes: 0,
+      memoryLimitBytes: 0,
+      diskFreeBytes: 0,
+      diskTierBytes: 0,
+    };
     const more = {
       residentBytes: 0,
       lookupsTotal: 0,

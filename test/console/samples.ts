@@ -13,6 +13,7 @@ export const NODE: Node = {
   segment_bytes: 1000,
   memory_limit_bytes: 10_000,
   resident_bytes: 2000,
+  disk_tier_bytes: 0,
   disk_free_bytes: 5000,
   lookups_total: 100,
   silent_ms: 0,
@@ -46,6 +47,8 @@ export const KEYSPACE: Keyspace = {
   committed_at: '2026-01-01T00:00:00.000Z',
   keep: 2,
   cache: true,
+  tier: 'memory',
+  tier_move: null,
 };
 
 export const VERSION: Version = {

@@ -7,6 +7,7 @@ import { segmentId as nameOfSegment } from '../../base/segment-name.ts';
 import type { ReadCounters } from '../../proto/gen/stele/v1/counters.ts';
 import { ArchiveState, MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type {
+  TierMove,
   ArchiveStatus,
   HeldSegment,
   CopyOrder,
@@ -69,6 +70,8 @@ export class FakeDatanode {
   fromStore = 0;
   /** Uids of keyspaces whose segments are on disk only. */
   readonly parked = new Set<string>();
+  /** What it says that it has still to move. */
+  tierMoves: TierMove[] = [];
   /** Its memory has no space for anything that is parked. */
   memoryFull = false;
   /** Shards that it has compared. */
@@ -143,6 +146,7 @@ export class FakeDatanode {
       address: this.address,
       zone: '',
       copyFailures,
+      tierMoves: this.tierMoves,
       epoch: this.epochMax,
       term: this.term,
       parked: {

@@ -6,7 +6,7 @@
 // node whose reads fail comes last and is shown as SUSPECT. A node that has missed a heartbeat is
 // listed only if no other has as much.
 
-import { NodeState } from '../../../proto/gen/stele/v1/view.ts';
+import { NodeState, Tier } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterView, KeyspaceView, NodeView } from '../../../proto/gen/stele/v1/view.ts';
 import { balanceOf, ownedShards } from './balance.ts';
 import { coverageOf } from './coverage.ts';
@@ -96,6 +96,7 @@ function keyspaceView(
     ...(suspended ? { suspended } : {}),
     ...(resuming ? { resuming } : {}),
     ...(record.desired.uncached === true ? { uncached: true } : {}),
+    ...(record.desired.tier === 'disk' ? { tier: Tier.DISK } : {}),
     ...(unserved.length > 0 ? { unserved: shardBits(unserved, world.shardCount) } : {}),
   };
 }

@@ -9,7 +9,14 @@ import { findKeyspace } from '../../operations/find-in-list.ts';
 import { sendTagged } from './etag.ts';
 import { subjectOf } from './route-access.ts';
 import { RESPONSES } from './schemas.ts';
-import { keyspacesJson, noLeaderJson, versionJson } from '../../../proto/json-shapes.ts';
+import {
+  keyspacesJson,
+  noLeaderJson,
+  setTierJson,
+  versionJson,
+} from '../../../proto/json-shapes.ts';
+import { TIER_WORDS, tierNumber } from '../../../proto/view-words.ts';
+import type { TierWord } from '../../../proto/view-words.ts';
 
 type OfKeyspace = FastifyRequest<{ Params: { keyspace: string } }>;
 
@@ -34,6 +41,7 @@ const SETTINGS_BODY = {
     keep: { type: 'integer', minimum: KEEP_MIN, maximum: KEEP_MAX },
     cache: { type: 'boolean' },
     replication: { type: 'integer', minimum: 0, maximum: REPLICATION_MAX },
+    tier: { type: 'string', enum: TIER_WORDS },
   },
 } as const;
 
@@ -42,6 +50,7 @@ interface Settings {
   readonly cache?: boolean;
   /** 0: the cluster's. */
   readonly replication?: number;
+  readonly tier?: TierWord;
 }
 
 /** Registers the routes of keyspaces and their versions. */
@@ -174,14 +183,14 @@ function settingsRoutes(app: FastifyInstance, operations: ClusterOperations): vo
     {
       schema: {
         tags,
-        summary: 'How many versions and copies it has, and whether its values are cached',
+        summary: 'How many versions and copies it has, whether its values are cached, its tier',
         body: SETTINGS_BODY,
         response: RESPONSES.settings,
       },
     },
     async (request: FastifyRequest<{ Params: { keyspace: string }; Body: Settings }>) => {
       const keyspace = keyspaceName(request.params.keyspace);
-      const { cache, keep, replication } = request.body;
+      const { cache, keep, replication, tier } = request.body;
       return {
         keyspace,
         ...(keep === undefined ? {} : await operations.setKeep({ keyspace, keep })),
@@ -189,6 +198,9 @@ function settingsRoutes(app: FastifyInstance, operations: ClusterOperations): vo
         ...(replication === undefined
           ? {}
           : await operations.setReplication({ keyspace, replication })),
+        ...(tier === undefined
+          ? {}
+          : setTierJson(await operations.setTier({ keyspace, tier: tierNumber(tier) }))),
       };
     },
   );

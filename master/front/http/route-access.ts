@@ -58,7 +58,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'DELETE /v1/keyspaces/:keyspace/versions/:version': operate,
   'PUT /v1/keyspaces/:keyspace': load,
   'PATCH /v1/keyspaces/:keyspace': {
-    members: { keep: 'load', cache: 'operate', replication: 'operate' },
+    members: { keep: 'load', cache: 'operate', replication: 'operate', tier: 'operate' },
   },
   'DELETE /v1/keyspaces/:keyspace': operate,
   'POST /v1/keyspaces/:keyspace/suspend': operate,

@@ -16,11 +16,7 @@ import {
   arrayOf,
 } from './schema-parts.ts';
 import type { Schema } from './schema-parts.ts';
-
-/** Null in an answer from the last view (`no_leader`), because only a leader knows it. */
-const ofLeader = orNull;
-const NO_LEADER = object({ reason: TEXT, since: orNull(TEXT) });
-const MAYBE_NO_LEADER = { no_leader: NO_LEADER };
+import { KEYSPACE, MAYBE_NO_LEADER, TIER, VERSION, ofLeader } from './keyspace-schemas.ts';
 
 const ADDRESS = object({ host: TEXT, http_port: COUNT, resp_port: COUNT, grpc_port: COUNT });
 const READS_BY_OUTCOME = { found: COUNT, not_found: COUNT, value_bytes: COUNT, cache_hits: COUNT };
@@ -58,6 +54,7 @@ const NODE = object({
   segment_bytes: ofLeader(COUNT),
   memory_limit_bytes: ofLeader(COUNT),
   resident_bytes: ofLeader(COUNT),
+  disk_tier_bytes: ofLeader(COUNT),
   disk_free_bytes: ofLeader(COUNT),
   lookups_total: ofLeader(COUNT),
   silent_ms: ofLeader(COUNT),
@@ -139,43 +136,6 @@ const EXPLAINED_KEY = object({
   ...PLACEMENT,
 });
 const EXPLAINED_SHARD = object({ keyspace: TEXT, version: COUNT, ...PLACEMENT });
-const REPAIRING = object({
-  from: TEXT,
-  error: TEXT,
-  attempts: COUNT,
-  next_retry_at: TEXT,
-  needs_person: FLAG,
-});
-const DATA_COUNTS = { records: COUNT, key_bytes: COUNT, value_bytes: COUNT, segment_bytes: COUNT };
-const KEYSPACE = object(
-  {
-    name: TEXT,
-    uid: TEXT,
-    index: COUNT,
-    state: TEXT,
-    repairing: orNull(REPAIRING),
-    current_version: COUNT,
-    records: COUNT,
-    key_bytes: ofLeader(COUNT),
-    value_bytes: ofLeader(COUNT),
-    segment_bytes: ofLeader(COUNT),
-    digest: ofLeader(TEXT),
-    replication: ofLeader(COUNT),
-    created_at: ofLeader(TEXT),
-    committed_at: TEXT_OR_NULL,
-    keep: ofLeader(COUNT),
-    cache: FLAG,
-  },
-  MAYBE_NO_LEADER,
-);
-const GATE = object({
-  expect_rows: { type: ['integer', 'null'] },
-  expect_tolerance: { type: 'number' },
-  min_rows: { type: ['integer', 'null'] },
-  max_shrink: { type: ['number', 'null'] },
-  require_keys: arrayOf(object({ key: TEXT, value: TEXT_OR_NULL })),
-});
-const APPEND = object({ base_version: COUNT, added: COUNT, replaced: COUNT, unchanged: COUNT });
 const EVENT = object({
   number: COUNT,
   at: TEXT,
@@ -205,24 +165,6 @@ const AUDIT_ENTRY = object({
   request_id: TEXT_OR_NULL,
 });
 
-const VERSION = object({
-  current_since: TEXT_OR_NULL,
-  current_by: TEXT_OR_NULL,
-  version: COUNT,
-  current: FLAG,
-  state: TEXT,
-  ...DATA_COUNTS,
-  digest: TEXT,
-  source: TEXT,
-  input: TEXT_OR_NULL,
-  committed_at: TEXT,
-  load_id: TEXT,
-  rollback_target: FLAG,
-  reason: TEXT_OR_NULL,
-  gate: orNull(GATE),
-  append: orNull(APPEND),
-  deltas: COUNT,
-});
 const LOAD = object({
   id: TEXT,
   keyspace: TEXT,
@@ -374,7 +316,14 @@ export const RESPONSES = {
   settings: withProblems(
     object(
       { keyspace: TEXT },
-      { keep: COUNT, retired: arrayOf(COUNT), cache: FLAG, replication: COUNT },
+      {
+        keep: COUNT,
+        retired: arrayOf(COUNT),
+        cache: FLAG,
+        replication: COUNT,
+        tier: TIER,
+        to_move: orNull(object({ segments: COUNT, bytes: COUNT })),
+      },
     ),
   ),
   createdKeyspace: withProblems(

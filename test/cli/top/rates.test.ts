@@ -22,7 +22,13 @@ function counters({ found, latency = [], notFound = 0 }: Counts) {
 }
 
 function sample(atMs: number, nodes: Record<string, Counts>, cacheHits = 0): Sample {
-  const zeros = { segmentBytes: 1, memoryLimitBytes: 0, diskFreeBytes: 0, lookupsTotal: 0 };
+  const zeros = {
+    segmentBytes: 1,
+    memoryLimitBytes: 0,
+    diskFreeBytes: 0,
+    diskTierBytes: 0,
+    lookupsTotal: 0,
+  };
   const more = { silentMs: 0, trouble: '', weight: 1, drainLeft: 0, viewLag: 0, virtualNodes: 1 };
   const address = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
   const own = counters({ found: 2 * cacheHits });

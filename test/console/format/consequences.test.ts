@@ -27,6 +27,12 @@ test('fewer versions and copies say what is deleted', () => {
   expect(consequences.ofReplication(KEYSPACE, 0)[0]).toContain("the cluster's number of copies");
 });
 
+test('a change of tier says what reads cost then', () => {
+  expect(consequences.ofTier(KEYSPACE).join(' ')).toMatch(/index in memory.*a read of the disk/);
+  const onDisk = { ...KEYSPACE, tier: 'disk' } as const;
+  expect(consequences.ofTier(onDisk).join(' ')).toMatch(/into memory.*without enough memory/);
+});
+
 test('the removal of a datanode that runs says that it will be refused', () => {
   expect(consequences.ofRemoval(NODE)).toHaveLength(2);
   expect(consequences.ofRemoval({ ...NODE, state: 'DOWN' })).toHaveLength(1);

@@ -3,7 +3,16 @@ import { gateResult } from '../../../console/format/gates.ts';
 import { bytes, count, latency, percent, plural, rate } from '../../../console/format/numbers.ts';
 import { shownBytes } from '../../../console/format/samples.ts';
 import { ago, duration } from '../../../console/format/times.ts';
-import { VERSION } from '../samples.ts';
+import { tierText } from '../../../console/format/tiers.ts';
+import { KEYSPACE, VERSION } from '../samples.ts';
+
+test('a tier says what is left of a change', () => {
+  expect(tierText(KEYSPACE)).toBe('in memory');
+  const move = { segments_left: 1, bytes_left: 1536, nodes_unknown: 2, failure: 'no memory' };
+  expect(tierText({ tier: 'disk', tier_move: move })).toBe(
+    'on disk soon: 1 segment left (1.5 KiB), 2 datanodes yet to say what is left, the last try failed (no memory)',
+  );
+});
 
 describe('numbers', () => {
   test('are short, and say when they are not known', () => {

@@ -47,6 +47,13 @@ function essence(list: readonly VersionJson[]) {
   }));
 }
 
+async function tiersOf(cluster: TestCluster): Promise<Record<string, string>> {
+  const { keyspaces } = (await cluster.json('/v1/keyspaces')) as {
+    keyspaces: { name: string; tier: string }[];
+  };
+  return Object.fromEntries(keyspaces.map(({ name, tier }) => [name, tier]));
+}
+
 beforeAll(async () => {
   const cluster = await startFilled();
   try {
@@ -92,6 +99,7 @@ describe.each(stores)('from %s', (_, storeOf) => {
       expect(restored.keyspaces.map(({ way }) => way)).toEqual(['segments', 'segments']);
       expect(essence(await versionsOf(cluster, 'prices'))).toEqual(essence(versions.prices));
       expect(essence(await versionsOf(cluster, 'geo'))).toEqual(essence(versions.geo));
+      expect(await tiersOf(cluster)).toEqual({ prices: 'memory', geo: 'disk' });
       const [, latest] = await versionsOf(cluster, 'prices');
       expect(latest?.source).toContain('delta.jsonl (restored from ');
       expect(await wrongReads(cluster, 'prices')).toEqual([]);
@@ -118,6 +126,7 @@ describe.each(stores)('from %s', (_, storeOf) => {
         const current = versions[name].find((one) => one.current);
         expect(await cluster.digest(name)).toBe(current?.digest);
       }
+      expect(await tiersOf(cluster)).toEqual({ prices: 'memory', geo: 'disk' });
       expect(await wrongReads(cluster, 'prices')).toEqual([]);
       const again = await succeed<RestoreJson>(cluster, ['restore', url], env);
       expect(again.keyspaces.map(({ way }) => way)).toEqual(['there', 'there']);

@@ -183,6 +183,12 @@ describe.skipIf(!hasChromium())('the console', () => {
     await shown('dialog', /keeps 5 committed versions/);
     await confirm('Change');
     await shown('.facts', /Versions kept\s*5/);
+    await page.getByRole('button', { name: 'To disk ...' }).click();
+    await shown('dialog', /only their index in memory/);
+    await confirm('Change');
+    await shown('.facts', /Records\s*on disk/);
+    await page.getByRole('button', { name: 'To memory ...' }).click();
+    await confirm('Change');
     await page.getByRole('button', { name: 'Suspend ...' }).click();
     await confirm('Suspend');
     await page.getByRole('button', { name: 'Resume ...' }).click();

@@ -6,6 +6,7 @@ import { collectManifests } from '../../../loader/backup/collect.ts';
 import { missingSegments } from '../../../loader/backup/missing.ts';
 import type { HeldManifest } from '../../../loader/transfer/cluster-client.ts';
 import type { Transfer } from '../../../loader/transfer/open-transfer.ts';
+import { Tier } from '../../../proto/gen/stele/v1/view.ts';
 import { someManifest, UID } from '../../support/archives.ts';
 
 const about = { source: '', input: '', inputFingerprint: '', committedAt: '' };
@@ -16,6 +17,7 @@ const keyspace = {
   currentVersion: 2,
   suspended: false,
   uncached: false,
+  tier: Tier.MEMORY,
   versions,
 };
 

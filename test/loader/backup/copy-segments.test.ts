@@ -10,6 +10,7 @@ import { Semaphore } from '../../../loader/bytes/bounded.ts';
 import type { HeldSegment } from '../../../loader/transfer/cluster-client.ts';
 import type { Transfer } from '../../../loader/transfer/open-transfer.ts';
 import { TransferCounter } from '../../../loader/transfer/transfer-progress.ts';
+import { Tier } from '../../../proto/gen/stele/v1/view.ts';
 import { someManifest, UID } from '../../support/archives.ts';
 import { ownS3 } from '../../support/s3/stores.ts';
 
@@ -21,7 +22,14 @@ const [base, , delta] = someManifest().segments as [
 const about = { source: '', input: '', inputFingerprint: '', committedAt: '' };
 const version = { number: 1, segmentBytes: 0, totals: undefined, ...about };
 const keyspace = {
-  ...{ uid: UID, name: 'prices', currentVersion: 1, suspended: false, uncached: false },
+  ...{
+    uid: UID,
+    name: 'prices',
+    currentVersion: 1,
+    suspended: false,
+    uncached: false,
+    tier: Tier.MEMORY,
+  },
   versions: [version],
 };
 

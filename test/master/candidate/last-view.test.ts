@@ -7,7 +7,7 @@ import type { LastView } from '../../../master/candidate/last-view.ts';
 import { NOTHING_KNOWN } from '../../../master/candidate/view-feed.ts';
 import { findKeyspace, findNode } from '../../../master/operations/find-in-list.ts';
 import type { GetHealthRequest } from '../../../proto/gen/stele/v1/cluster.ts';
-import { HealthStatus, NodeState } from '../../../proto/gen/stele/v1/view.ts';
+import { HealthStatus, NodeState, Tier } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import { healthJson, keyspacesJson, nodesJson, shardsJson } from '../../../proto/json-shapes.ts';
 
@@ -28,7 +28,14 @@ const VIEW: ClusterView = {
   routes: [{ nodes: [0] }, { nodes: [0] }, { nodes: [] }, { nodes: [0] }],
   keyspaces: [
     { ...keyspace, name: 'prices', fingerprints: [], unserved: Buffer.from([0b100]) },
-    { ...keyspace, name: 'asleep', fingerprints: [], suspended: true, uncached: true },
+    {
+      ...keyspace,
+      name: 'asleep',
+      fingerprints: [],
+      suspended: true,
+      uncached: true,
+      tier: Tier.DISK,
+    },
   ],
 };
 const SINCE = '2026-11-30T12:00:00.000Z';
@@ -79,7 +86,10 @@ test('health, datanodes, keyspaces and shards are those of the view, and the res
       cache: true,
       digest: null,
     },
-    { name: 'asleep', state: 'SUSPENDED', cache: false, segment_bytes: null, replication: null },
+    {
+      ...{ name: 'asleep', state: 'SUSPENDED', cache: false, tier: 'disk', tier_move: null },
+      ...{ segment_bytes: null, replication: null },
+    },
   ]);
   const shards = shardsJson(await asked.listShards());
   expect(shards.map(({ holders, status }) => [holders, status])).toEqual([

@@ -18,6 +18,7 @@ import {
   dropKeyspace,
   resumeKeyspace,
   setCache,
+  setTier,
   setReplication,
   suspendKeyspace,
 } from '../../../master/catalog/keyspace-transitions.ts';
@@ -96,6 +97,8 @@ describe('events', () => {
     expect(reported((s) => setKeep(s, KEYSPACE, 5))).toEqual(['keep 2>5']);
     expect(reported((s) => setReplication(s, KEYSPACE, 3))).toEqual(['replication 0>3']);
     expect(reported((s) => setCache(s, KEYSPACE, false))).toEqual(['cache on>off']);
+    expect(reported((s) => setTier(s, KEYSPACE, 'disk'))).toEqual(['tier memory>disk']);
+    expect(reported((s) => setTier(s, KEYSPACE, 'disk'))).toEqual([]);
     expect(reported((s) => suspendKeyspace(s, KEYSPACE))).toEqual(['suspend >']);
     expect(reported((s) => resumeKeyspace(s, KEYSPACE))).toEqual(['resume >']);
     expect(reported((s) => dropVersion(s, KEYSPACE, first))).toEqual([`drop-version ${first}>`]);

@@ -138,7 +138,7 @@ export class ScenarioCluster {
       nodeId: id,
       report: {
         ...{ nodeId: id, incarnation, state, zone, address, copyFailures },
-        ...{ verifyBytesDone: 0, verifyBytesTotal: 0, stats: undefined },
+        ...{ verifyBytesDone: 0, verifyBytesTotal: 0, stats: undefined, tierMoves: [] },
         ...{ holdingsRevision: revision, viewEpoch: 0, viewRevision: 0 },
         parked: { keyspaceUids: [...parked], failures: node.resumeFailures },
       },

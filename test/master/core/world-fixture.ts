@@ -30,6 +30,7 @@ export function heartbeat(id: string, state: NodeState, incarnation = `${id}-1`)
     address: undefined,
     zone: '',
     copyFailures: [],
+    tierMoves: [],
   };
 }
 

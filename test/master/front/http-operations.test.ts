@@ -228,6 +228,18 @@ describe('operations', () => {
     expectProblem(unknown, 404, 'NODE_NOT_FOUND');
   });
 
+  it('changes the tier of a keyspace, and says what is moved', async () => {
+    const patch = (body: object) =>
+      http.app.inject({ method: 'PATCH', url: '/v1/keyspaces/ks', payload: body });
+    const done = await patch({ tier: 'disk', cache: true });
+    expect(done.json()).toEqual({
+      ...{ keyspace: 'ks', cache: true, tier: 'disk' },
+      to_move: { segments: 4, bytes: 4096 },
+    });
+    expect(cluster.calls).toEqual(['cache ks true', 'tier ks disk']);
+    expectProblem(await patch({ tier: 'ssd' }), 400, 'INVALID_ARGUMENT');
+  });
+
   it('suspends and resumes keyspaces', async () => {
     const suspended = await http.app.inject({ method: 'POST', url: '/v1/keyspaces/ks/suspend' });
     expect(suspended.json()).toEqual({ keyspace: 'ks', suspended: true });

@@ -5,6 +5,7 @@ import { SteleError } from '../../../base/errors.ts';
 import type { LeaderCalls } from '../../../proto/operations.ts';
 import { askMaster } from '../cluster/ask-master.ts';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
+import { Tier } from '../../../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink, LookupTargetRef } from '../../../proto/ports.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { SimDatanode } from '../cluster/datanode.ts';
@@ -30,6 +31,7 @@ const OPERATIONS: readonly Action[] = [
     (sim) => onKeyspace(sim, (operations, about) => operations.suspendKeyspace(about)),
   ],
   [2, 'wake', (sim) => onKeyspace(sim, (operations, about) => operations.resumeKeyspace(about))],
+  [2, 'tier', changeTier],
   [1, 'drop', dropOne],
   [1, 'replicate', replicate],
   [1, 'another ring', anotherRing],
@@ -122,6 +124,11 @@ function dropOne(sim: Cluster): void {
 function replicate(sim: Cluster): void {
   const replication = sim.random.pick([0, 2, 3, 4]) ?? 0;
   onKeyspace(sim, (operations, about) => operations.setReplication({ ...about, replication }));
+}
+
+function changeTier(sim: Cluster): void {
+  const tier = sim.random.pick([Tier.MEMORY, Tier.DISK]) ?? Tier.MEMORY;
+  onKeyspace(sim, (operations, about) => operations.setTier({ ...about, tier }));
 }
 
 /** With the next start of the master. */

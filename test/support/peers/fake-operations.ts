@@ -3,7 +3,7 @@
 
 import { SteleError } from '../../../base/errors.ts';
 import { orFromLastView } from '../../../master/candidate/last-view.ts';
-import { HealthStatus } from '../../../proto/gen/stele/v1/view.ts';
+import { HealthStatus, Tier } from '../../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../../proto/gen/stele/v1/view.ts';
 import type {
   CancelLoadRequest,
@@ -24,10 +24,12 @@ import type {
   CleanArchiveRequest,
   CreateKeyspaceRequest,
   SetCacheRequest,
+  SetTierRequest,
   SetReplicationRequest,
   SetKeepRequest,
 } from '../../../proto/gen/stele/v1/cluster.ts';
 import { LoadState } from '../../../proto/gen/stele/v1/load.ts';
+import { tierWord } from '../../../proto/view-words.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
@@ -85,6 +87,7 @@ export abstract class FakeOperations implements ClusterOperations {
 
   #summaries(): NodeSummary[] {
     const bytes = { segmentBytes: 1000, memoryLimitBytes: 0, diskFreeBytes: 5, residentBytes: 6 };
+    const diskTierBytes = 8;
     const rest = {
       progress: 1,
       lookupsTotal: 7,
@@ -96,7 +99,8 @@ export abstract class FakeOperations implements ClusterOperations {
       virtualNodes: 128,
     };
     const { release } = this;
-    return this.current().nodes.map((node) => ({ node, replicas: 10, ...bytes, ...rest, release }));
+    const known = { ...bytes, diskTierBytes, ...rest, release };
+    return this.current().nodes.map((node) => ({ node, replicas: 10, ...known }));
   }
 
   async listKeyspaces() {
@@ -117,6 +121,7 @@ export abstract class FakeOperations implements ClusterOperations {
         committedAt: '2026-11-29T00:00:00.000Z',
         keep: 2,
         uncached: false,
+        tier: keyspace.tier ?? Tier.MEMORY,
       })),
     };
   }
@@ -196,6 +201,11 @@ export abstract class FakeOperations implements ClusterOperations {
   async setCache({ cache, keyspace }: SetCacheRequest) {
     this.calls.push(`cache ${keyspace} ${cache}`);
     return { cache };
+  }
+
+  async setTier({ keyspace, tier }: SetTierRequest) {
+    this.calls.push(`tier ${keyspace} ${tierWord(tier)}`);
+    return { tier, changed: true, segments: 4, bytes: 4096 };
   }
 
   async getArchive() {

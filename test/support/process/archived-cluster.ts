@@ -124,7 +124,7 @@ export async function startFilled(options: ClusterOptions = {}): Promise<TestClu
     writeRows(file('geo-2'), 0, 600, 8);
     await cluster.load('prices', [file('base')], columns);
     await cluster.load('prices', [file('delta')], [...columns, ...flags({ mode: 'append' })]);
-    await cluster.load('geo', [file('geo')], columns);
+    await cluster.load('geo', [file('geo')], [...columns, ...flags({ tier: 'disk' })]);
     await cluster.load('geo', [file('geo-2')], columns);
     await stele(['rollback', 'geo', ...flags({ master: cluster.masterGrpc })]);
     await cluster.status('green');

@@ -27,7 +27,7 @@ import { DiffCounts, DiffSample } from "./diff.ts";
 import { HotKey } from "./hot_keys.ts";
 import { AppendOutcome, LoadGate, LoadStatus } from "./load.ts";
 import { RecordTotals, SegmentInfo } from "./segment.ts";
-import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView } from "./view.ts";
+import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView, Tier } from "./view.ts";
 
 export const protobufPackage = "stele.v1";
 
@@ -59,6 +59,7 @@ export interface KeyspaceRecords {
   uncached: boolean;
   /** Ascending. */
   versions: VersionRecords[];
+  tier: Tier;
 }
 
 export interface VersionRecords {
@@ -142,7 +143,7 @@ export interface WatchViewResponse {
  *   health      all but status, ready, replication_target, replication_effective, epoch, shards_total,
  *               shards_active, uncovered, nodes, reasons; a wait ends with `reached` false
  *   nodes       all but `node`
- *   keyspaces   all but name, uid, index, state, current_version, records, uncached
+ *   keyspaces   all but name, uid, index, state, current_version, records, uncached, tier
  *   shards      all but shard, slots, holders (those that can answer for it) and status
  */
 export interface NoLeader {
@@ -236,7 +237,11 @@ export interface NodeSummary {
    * The release that the process runs. Absent if it is not known: the node has not answered this master yet,
    * or runs a release that does not tell.
    */
-  release?: string | undefined;
+  release?:
+    | string
+    | undefined;
+  /** Of the files of segments in the disk tier. */
+  diskTierBytes: number;
 }
 
 export interface ListKeyspacesRequest {
@@ -265,6 +270,20 @@ export interface KeyspaceSummary {
   uncached: boolean;
   /** When the current version was committed, ISO 8601; empty if there is none. */
   committedAt: string;
+  /** The tier that it should be in. */
+  tier: Tier;
+  /** Absent: all serving datanodes have its segments in this tier. */
+  moving?: TierProgress | undefined;
+}
+
+/** What is left of a change of tier, on all serving datanodes. */
+export interface TierProgress {
+  segmentsLeft: number;
+  bytesLeft: number;
+  /** Datanodes that have not said yet what they have to move. */
+  nodesUnknown: number;
+  /** Why the last attempt of a datanode failed, with its name; empty: none did. */
+  failure: string;
 }
 
 /** What keeps a keyspace from its desired state, and when the next attempt is made. */
@@ -386,6 +405,23 @@ export interface SetCacheRequest {
 
 export interface SetCacheResponse {
   cache: boolean;
+}
+
+export interface SetTierRequest {
+  keyspace: string;
+  tier: Tier;
+}
+
+export interface SetTierResponse {
+  tier: Tier;
+  /** False: it was the keyspace's tier already. */
+  changed: boolean;
+  /**
+   * What is to be moved: the segments of all kept versions and the bytes of their files, of one copy. 0 if
+   * nothing has changed, or the keyspace is suspended: it is resumed into the tier.
+   */
+  segments: number;
+  bytes: number;
 }
 
 export interface SetReplicationRequest {
@@ -912,6 +948,7 @@ function createBaseKeyspaceRecords(): KeyspaceRecords {
     suspended: false,
     uncached: false,
     versions: [],
+    tier: 0,
   };
 }
 
@@ -940,6 +977,9 @@ export const KeyspaceRecords: MessageFns<KeyspaceRecords> = {
     }
     for (const v of message.versions) {
       VersionRecords.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.tier !== 0) {
+      writer.uint32(72).int32(message.tier);
     }
     return writer;
   },
@@ -1019,6 +1059,14 @@ export const KeyspaceRecords: MessageFns<KeyspaceRecords> = {
             }
 
             message.versions.push(VersionRecords.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
             continue;
           }
         }
@@ -2244,6 +2292,7 @@ function createBaseNodeSummary(): NodeSummary {
     viewLag: 0,
     virtualNodes: 0,
     release: undefined,
+    diskTierBytes: 0,
   };
 }
 
@@ -2293,6 +2342,9 @@ export const NodeSummary: MessageFns<NodeSummary> = {
     }
     if (message.release !== undefined) {
       writer.uint32(122).string(message.release);
+    }
+    if (message.diskTierBytes !== 0) {
+      writer.uint32(128).uint64(message.diskTierBytes);
     }
     return writer;
   },
@@ -2430,6 +2482,14 @@ export const NodeSummary: MessageFns<NodeSummary> = {
             message.release = reader.string();
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.diskTierBytes = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2496,6 +2556,8 @@ function createBaseKeyspaceSummary(): KeyspaceSummary {
     repairing: undefined,
     uncached: false,
     committedAt: "",
+    tier: 0,
+    moving: undefined,
   };
 }
 
@@ -2548,6 +2610,12 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
     }
     if (message.committedAt !== "") {
       writer.uint32(130).string(message.committedAt);
+    }
+    if (message.tier !== 0) {
+      writer.uint32(136).int32(message.tier);
+    }
+    if (message.moving !== undefined) {
+      TierProgress.encode(message.moving, writer.uint32(146).fork()).join();
     }
     return writer;
   },
@@ -2691,6 +2759,101 @@ export const KeyspaceSummary: MessageFns<KeyspaceSummary> = {
             }
 
             message.committedAt = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.moving = TierProgress.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTierProgress(): TierProgress {
+  return { segmentsLeft: 0, bytesLeft: 0, nodesUnknown: 0, failure: "" };
+}
+
+export const TierProgress: MessageFns<TierProgress> = {
+  encode(message: TierProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.segmentsLeft !== 0) {
+      writer.uint32(8).uint32(message.segmentsLeft);
+    }
+    if (message.bytesLeft !== 0) {
+      writer.uint32(16).uint64(message.bytesLeft);
+    }
+    if (message.nodesUnknown !== 0) {
+      writer.uint32(24).uint32(message.nodesUnknown);
+    }
+    if (message.failure !== "") {
+      writer.uint32(34).string(message.failure);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TierProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTierProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.segmentsLeft = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesLeft = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.nodesUnknown = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.failure = reader.string();
             continue;
           }
         }
@@ -3848,6 +4011,142 @@ export const SetCacheResponse: MessageFns<SetCacheResponse> = {
             }
 
             message.cache = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetTierRequest(): SetTierRequest {
+  return { keyspace: "", tier: 0 };
+}
+
+export const SetTierRequest: MessageFns<SetTierRequest> = {
+  encode(message: SetTierRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    if (message.tier !== 0) {
+      writer.uint32(16).int32(message.tier);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetTierRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetTierRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetTierResponse(): SetTierResponse {
+  return { tier: 0, changed: false, segments: 0, bytes: 0 };
+}
+
+export const SetTierResponse: MessageFns<SetTierResponse> = {
+  encode(message: SetTierResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tier !== 0) {
+      writer.uint32(8).int32(message.tier);
+    }
+    if (message.changed !== false) {
+      writer.uint32(16).bool(message.changed);
+    }
+    if (message.segments !== 0) {
+      writer.uint32(24).uint32(message.segments);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint64(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetTierResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetTierResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.segments = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -7505,6 +7804,16 @@ export const ClusterServiceService = {
     responseSerialize: (value: SetCacheResponse): Buffer => bufferView(SetCacheResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetCacheResponse => SetCacheResponse.decode(value),
   },
+  /** Sets the tier of a keyspace. Datanodes move its segments in the background; reads go on. */
+  setTier: {
+    path: "/stele.v1.ClusterService/SetTier" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetTierRequest): Buffer => bufferView(SetTierRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetTierRequest => SetTierRequest.decode(value),
+    responseSerialize: (value: SetTierResponse): Buffer => bufferView(SetTierResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetTierResponse => SetTierResponse.decode(value),
+  },
   /**
    * Sets how many copies a keyspace has. Takes effect at once; copies are made and dropped in the
    * background.
@@ -7783,6 +8092,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   setKeep: handleUnaryCall<SetKeepRequest, SetKeepResponse>;
   /** Sets whether masters cache the values of a keyspace. */
   setCache: handleUnaryCall<SetCacheRequest, SetCacheResponse>;
+  /** Sets the tier of a keyspace. Datanodes move its segments in the background; reads go on. */
+  setTier: handleUnaryCall<SetTierRequest, SetTierResponse>;
   /**
    * Sets how many copies a keyspace has. Takes effect at once; copies are made and dropped in the
    * background.
@@ -8034,6 +8345,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetCacheResponse) => void,
+  ): ClientUnaryCall;
+  /** Sets the tier of a keyspace. Datanodes move its segments in the background; reads go on. */
+  setTier(
+    request: SetTierRequest,
+    callback: (error: ServiceError | null, response: SetTierResponse) => void,
+  ): ClientUnaryCall;
+  setTier(
+    request: SetTierRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetTierResponse) => void,
+  ): ClientUnaryCall;
+  setTier(
+    request: SetTierRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetTierResponse) => void,
   ): ClientUnaryCall;
   /**
    * Sets how many copies a keyspace has. Takes effect at once; copies are made and dropped in the

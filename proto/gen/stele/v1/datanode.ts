@@ -129,7 +129,11 @@ export interface HeartbeatResponse {
     | string
     | undefined;
   /** The release that the process runs. Absent from releases that do not tell theirs. */
-  release?: string | undefined;
+  release?:
+    | string
+    | undefined;
+  /** Keyspaces of which some segments are not in the tier of the view yet. */
+  tierMoves: TierMove[];
 }
 
 /** Why no more segments should be sent to a node. It still answers reads from memory. */
@@ -155,7 +159,18 @@ export interface ParkFailure {
   reason: string;
 }
 
+/** How far a node has got in moving the segments of a keyspace to the tier of the view. */
+export interface TierMove {
+  keyspaceUid: string;
+  segmentsLeft: number;
+  /** Of the files of these segments. */
+  bytesLeft: number;
+  /** Why the last attempt failed; empty if it did not. The node goes on trying. */
+  failure: string;
+}
+
 export interface NodeStats {
+  /** Of segments in memory. */
   segmentBytes: number;
   memoryLimitBytes: number;
   diskFreeBytes: number;
@@ -165,6 +180,8 @@ export interface NodeStats {
   copiesRunning: number;
   /** Average over the last second or so. */
   lookupsPerSecond: number;
+  /** Of the files of segments in the disk tier. */
+  diskTierBytes: number;
 }
 
 export interface CopyFailure {
@@ -621,6 +638,7 @@ function createBaseHeartbeatResponse(): HeartbeatResponse {
     epoch: undefined,
     term: undefined,
     release: undefined,
+    tierMoves: [],
   };
 }
 
@@ -679,6 +697,9 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
     }
     if (message.release !== undefined) {
       writer.uint32(146).string(message.release);
+    }
+    for (const v of message.tierMoves) {
+      TierMove.encode(v!, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -838,6 +859,14 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
             }
 
             message.release = reader.string();
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.tierMoves.push(TierMove.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -1024,6 +1053,85 @@ export const ParkFailure: MessageFns<ParkFailure> = {
   },
 };
 
+function createBaseTierMove(): TierMove {
+  return { keyspaceUid: "", segmentsLeft: 0, bytesLeft: 0, failure: "" };
+}
+
+export const TierMove: MessageFns<TierMove> = {
+  encode(message: TierMove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspaceUid !== "") {
+      writer.uint32(10).string(message.keyspaceUid);
+    }
+    if (message.segmentsLeft !== 0) {
+      writer.uint32(16).uint32(message.segmentsLeft);
+    }
+    if (message.bytesLeft !== 0) {
+      writer.uint32(24).uint64(message.bytesLeft);
+    }
+    if (message.failure !== "") {
+      writer.uint32(34).string(message.failure);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TierMove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTierMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.segmentsLeft = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytesLeft = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseNodeStats(): NodeStats {
   return {
     segmentBytes: 0,
@@ -1034,6 +1142,7 @@ function createBaseNodeStats(): NodeStats {
     quarantinedTotal: 0,
     copiesRunning: 0,
     lookupsPerSecond: 0,
+    diskTierBytes: 0,
   };
 }
 
@@ -1062,6 +1171,9 @@ export const NodeStats: MessageFns<NodeStats> = {
     }
     if (message.lookupsPerSecond !== 0) {
       writer.uint32(64).uint32(message.lookupsPerSecond);
+    }
+    if (message.diskTierBytes !== 0) {
+      writer.uint32(72).uint64(message.diskTierBytes);
     }
     return writer;
   },
@@ -1141,6 +1253,14 @@ export const NodeStats: MessageFns<NodeStats> = {
             }
 
             message.lookupsPerSecond = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.diskTierBytes = longToNumber(reader.uint64());
             continue;
           }
         }

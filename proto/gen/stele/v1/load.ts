@@ -21,7 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { SegmentInfo } from "./segment.ts";
-import { NodeView, ShardRoute } from "./view.ts";
+import { NodeView, ShardRoute, Tier } from "./view.ts";
 
 export const protobufPackage = "stele.v1";
 
@@ -102,7 +102,14 @@ export interface BeginLoadRequest {
     | string
     | undefined;
   /** As in CommitLoadRequest: CONFLICT if the cluster has no deep store. */
-  archiveFirst?: boolean | undefined;
+  archiveFirst?:
+    | boolean
+    | undefined;
+  /**
+   * The tier of the keyspace from the start of the load on, also if the load fails. Absent: unchanged; of a new
+   * keyspace TIER_MEMORY.
+   */
+  tier?: Tier | undefined;
 }
 
 export interface LoadOwner {
@@ -312,6 +319,7 @@ function createBaseBeginLoadRequest(): BeginLoadRequest {
     segmentFormat: 0,
     keyspaceUid: undefined,
     archiveFirst: undefined,
+    tier: undefined,
   };
 }
 
@@ -355,6 +363,9 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
     }
     if (message.archiveFirst !== undefined) {
       writer.uint32(104).bool(message.archiveFirst);
+    }
+    if (message.tier !== undefined) {
+      writer.uint32(112).int32(message.tier);
     }
     return writer;
   },
@@ -474,6 +485,14 @@ export const BeginLoadRequest: MessageFns<BeginLoadRequest> = {
             }
 
             message.archiveFirst = reader.bool();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
             continue;
           }
         }

@@ -49,6 +49,21 @@ export namespace HealthStatus {
   export type RED = typeof HealthStatus.RED;
 }
 
+/** Where datanodes keep the records of a keyspace that is not suspended. */
+export const Tier = {
+  /** MEMORY - buf:lint:ignore ENUM_ZERO_VALUE_SUFFIX */
+  MEMORY: 0,
+  /** DISK - On disk; the index of every segment is in memory. */
+  DISK: 1,
+} as const;
+
+export type Tier = typeof Tier[keyof typeof Tier];
+
+export namespace Tier {
+  export type MEMORY = typeof Tier.MEMORY;
+  export type DISK = typeof Tier.DISK;
+}
+
 /** Where a datanode listens. `host` is what others dial. */
 export interface NodeAddress {
   host: string;
@@ -92,6 +107,10 @@ export interface KeyspaceView {
   /** True if masters do not cache its values. */
   uncached?:
     | boolean
+    | undefined;
+  /** Absent: TIER_MEMORY. A datanode of an earlier release ignores it and keeps the records in memory. */
+  tier?:
+    | Tier
     | undefined;
   /**
    * Shards of the current version without a replica on a serving datanode, as bits: shard s is bit s % 8 of
@@ -382,6 +401,7 @@ function createBaseKeyspaceView(): KeyspaceView {
     suspended: undefined,
     resuming: undefined,
     uncached: undefined,
+    tier: undefined,
     unserved: undefined,
     fingerprints: [],
   };
@@ -419,6 +439,9 @@ export const KeyspaceView: MessageFns<KeyspaceView> = {
     }
     if (message.uncached !== undefined) {
       writer.uint32(72).bool(message.uncached);
+    }
+    if (message.tier !== undefined) {
+      writer.uint32(88).int32(message.tier);
     }
     if (message.unserved !== undefined) {
       writer.uint32(122).bytes(message.unserved);
@@ -522,6 +545,14 @@ export const KeyspaceView: MessageFns<KeyspaceView> = {
             }
 
             message.uncached = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
             continue;
           }
           case 15: {

@@ -67,6 +67,7 @@ const ANSWER = {
   address: undefined,
   zone: '',
   copyFailures: [],
+  tierMoves: [],
 };
 
 function silence(deadlineMs: number, signal: AbortSignal | undefined): Promise<never> {
