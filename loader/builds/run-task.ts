@@ -89,15 +89,22 @@ export async function runTask(settings: BuildSettings, hooks: JobHooks): Promise
       const plan = { build, mark, part, input, spans: spansOf(open.found, part) };
       const before = await attemptBefore(plan, signal);
       if (before !== undefined) return summaryOf(open, before, 0, 0, true);
+      // How all inputs are read, also those of other tasks.
+      let dialects: string[] = [];
+      const prepare = async (job: OpenJob): Promise<PreparedInput> => {
+        const all = await prepareAll(job, plan.spans);
+        dialects = dialectsOf(all.inputs).map(({ text }) => text);
+        const share = await takeShare(all, plan.spans);
+        if (share.inputs.length === 0) throw new EmptyShare();
+        return share;
+      };
       try {
-        return await withPreparedJob(
-          open,
-          (job) => parseShare(plan, job),
-          (job) => prepareShare(job, plan),
-        );
+        const body = async (job: PreparedJob): Promise<TaskSummary> =>
+          await parseShare({ ...plan, input: { ...input, dialects } }, job);
+        return await withPreparedJob(open, body, prepare);
       } catch (thrown) {
         if (!(thrown instanceof EmptyShare)) throw thrown;
-        return await finish(open, plan, nothingOf(mark));
+        return await finish(open, { ...plan, input: { ...input, dialects } }, nothingOf(mark));
       }
     });
   });
@@ -156,19 +163,15 @@ async function hasRuns(
 }
 
 /** Only what the task reads is unpacked or copied; of other inputs the head says how to read them. */
-async function prepareShare(job: OpenJob, { spans }: TaskPlan): Promise<PreparedInput> {
+async function prepareAll(job: OpenJob, spans: Spans): Promise<PreparedInput> {
   const isLoaded = ({ path }: FoundInput): boolean => spans.has(path);
-  let all: PreparedInput;
   try {
-    all = await prepareInputs(job, job.found, { isLoaded });
+    return await prepareInputs(job, job.found, { isLoaded });
   } catch (thrown) {
     const isOwn = job.found[0]?.path === STDIN_PATH;
     const isEmpty = thrown instanceof SteleError && thrown.message === 'The input is empty.';
     throw isOwn && isEmpty ? new EmptyShare() : thrown;
   }
-  const share = await takeShare(all, spans);
-  if (share.inputs.length === 0) throw new EmptyShare();
-  return share;
 }
 
 async function parseShare(plan: TaskPlan, prepared: PreparedJob): Promise<TaskSummary> {
@@ -180,9 +183,7 @@ async function parseShare(plan: TaskPlan, prepared: PreparedJob): Promise<TaskSu
   if (rejects !== undefined) await writeRejects(withLines(job), chunks, rejects);
   if (rejectedCount > maxRejects) throw tooManyRejects(job, chunks, rejectedCount);
   await checkUnchanged(job.found.filter(({ path }) => plan.spans.has(path)));
-  const dialects = dialectsOf(prepared.prepared.inputs).map(({ text }) => text);
   return await finish(job, plan, {
-    input: { ...plan.input, dialects },
     binding: job.binding,
     rows: parsed.rowCount,
     rejected: rejectedCount,
@@ -251,12 +252,11 @@ function linesIn({ dataStart, readPath }: InputFile, end: number): number {
 }
 
 /** What a task has found, and how; without it for an empty share. */
-type Outcome = Pick<
-  BuiltTask,
-  'input' | 'binding' | 'rows' | 'rejected' | 'rejects' | 'runs' | 'shards'
-> & { readonly parsed?: ParseStageResult };
+type Outcome = Pick<BuiltTask, 'binding' | 'rows' | 'rejected' | 'rejects' | 'runs' | 'shards'> & {
+  readonly parsed?: ParseStageResult;
+};
 
-function nothingOf({ shardCount }: BuildMark): Omit<Outcome, 'input'> {
+function nothingOf({ shardCount }: BuildMark): Outcome {
   const zeros = Array<number>(shardCount).fill(0);
   return {
     binding: '0'.repeat(2 * BINDING_BYTES),
@@ -277,7 +277,7 @@ function nothingOf({ shardCount }: BuildMark): Omit<Outcome, 'input'> {
 async function finish(
   job: Pick<LoadJob, 'hooks' | 'progress' | 'settings' | 'stop'>,
   { build, input, mark, part }: TaskPlan,
-  { parsed, ...outcome }: Omit<Outcome, 'input'> & Partial<Pick<Outcome, 'input'>>,
+  { parsed, ...outcome }: Outcome,
 ): Promise<TaskSummary> {
   const { hooks, progress, stop } = job;
   const { keyspaceUid, shardCount } = mark;
