@@ -184,6 +184,7 @@ async function parseShare(plan: TaskPlan, prepared: PreparedJob): Promise<TaskSu
   if (rejectedCount > maxRejects) throw tooManyRejects(job, chunks, rejectedCount);
   await checkUnchanged(job.found.filter(({ path }) => plan.spans.has(path)));
   return await finish(job, plan, {
+    bytes: prepared.prepared.bytesTotal,
     binding: job.binding,
     rows: parsed.rowCount,
     rejected: rejectedCount,
@@ -253,12 +254,15 @@ function linesIn({ dataStart, readPath }: InputFile, end: number): number {
 
 /** What a task has found, and how; without it for an empty share. */
 type Outcome = Pick<BuiltTask, 'binding' | 'rows' | 'rejected' | 'rejects' | 'runs' | 'shards'> & {
+  /** Of its share of the input. */
+  readonly bytes: number;
   readonly parsed?: ParseStageResult;
 };
 
 function nothingOf({ shardCount }: BuildMark): Outcome {
   const zeros = Array<number>(shardCount).fill(0);
   return {
+    bytes: 0,
     binding: '0'.repeat(2 * BINDING_BYTES),
     rows: 0,
     rejected: 0,
@@ -277,7 +281,7 @@ function nothingOf({ shardCount }: BuildMark): Outcome {
 async function finish(
   job: Pick<LoadJob, 'hooks' | 'progress' | 'settings' | 'stop'>,
   { build, input, mark, part }: TaskPlan,
-  { parsed, ...outcome }: Outcome,
+  { bytes, parsed, ...outcome }: Outcome,
 ): Promise<TaskSummary> {
   const { hooks, progress, stop } = job;
   const { keyspaceUid, shardCount } = mark;
@@ -290,7 +294,7 @@ async function finish(
     ({ manifest }) => manifest !== undefined && taskIdentity(manifest) === taskIdentity(task),
   );
   if (!isThere) await build.putTask(task, { signal: stop.signal });
-  return summaryOf(job, task, progress.bytesDone, parsed?.chunksResumed ?? 0, false);
+  return summaryOf(job, task, bytes, parsed?.chunksResumed ?? 0, false);
 }
 
 function summaryOf(

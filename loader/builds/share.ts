@@ -4,11 +4,11 @@
 //     inputs     | a.csv ............... | b.csv.gz ...... | c.csv ......... |
 //     nominal          1       |       2       |       3       |       4
 //     shares     | a.csv ......|.........| b.csv.gz        | c.csv | ........|
-//                                          whole: task 2     whole rows: tasks 3 and 4
+//                                          whole: task 2     whole rows
 //
 // A file of this machine is cut where a row begins. What can only be read from its start
 // (compressed files, UTF-16) or would have to be copied for that (files of other machines) belongs
-// to the task in whose part it begins. Everything depends on the list of inputs and their bytes
+// to the task in whose part its middle is. Everything depends on the list of inputs and their bytes
 // alone, so all tasks find the same bounds without talking to each other.
 
 import { SteleError } from '../../base/errors.ts';
@@ -70,7 +70,8 @@ function refuseStream(stream: FoundInput, inputCount: number, { count }: Part): 
 function spanOf(input: FoundInput, start: number, end: number): Span | undefined {
   const { sizeBytes } = input;
   if (sizeBytes === 0) return undefined;
-  if (!isCut(input)) return start <= 0 && end > 0 ? WHOLE : undefined;
+  const middle = sizeBytes / 2;
+  if (!isCut(input)) return start <= middle && middle < end ? WHOLE : undefined;
   const [from, to] = [Math.max(0, start), Math.min(sizeBytes, end)];
   return from < to ? { from: from / sizeBytes, to: to / sizeBytes } : undefined;
 }
