@@ -3,7 +3,7 @@
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { BuildStore } from '../../../archive/builds/build-store.ts';
 import { readCompleteBuild } from '../../../archive/builds/complete-build.ts';
 import { openStore } from '../../../archive/open-store.ts';
@@ -13,6 +13,8 @@ import type { SteleProcess } from '../../support/process/stele-process.ts';
 import { until } from '../../support/process/stele-process.ts';
 import { seededRandom } from '../../support/inputs/rows.ts';
 import { SEED } from '../../support/faults/faults.ts';
+
+vi.setConfig({ testTimeout: 240_000 });
 
 const TASKS = 3;
 
@@ -38,6 +40,7 @@ async function killAt(
 }
 
 test('killed at random, run twice, and resumed: the digest of one load', async () => {
+  console.log(`seed ${SEED}`);
   const random = seededRandom(SEED);
   const folder = buildFolder(40_000);
   const { build, input, start, stored } = folder;
