@@ -88,7 +88,7 @@ export interface BuildOutcome {
 }
 
 /** What was left out of a segment. */
-export interface DroppedTotals {
+interface DroppedTotals {
   readonly keyBytes: number;
   readonly valueBytes: number;
   readonly digest: Uint8Array;

@@ -7,7 +7,7 @@ import { expect, test, vi } from 'vitest';
 import { BuildStore } from '../../../archive/builds/build-store.ts';
 import { readCompleteBuild } from '../../../archive/builds/complete-build.ts';
 import { openStore } from '../../../archive/open-store.ts';
-import { buildFolder, CHUNKED } from '../../support/process/builds.ts';
+import { buildFolder, CHUNKED, killOnce } from '../../support/process/builds.ts';
 import type { BuildFolder } from '../../support/process/builds.ts';
 import type { SteleProcess } from '../../support/process/stele-process.ts';
 import { until } from '../../support/process/stele-process.ts';
@@ -19,24 +19,14 @@ vi.setConfig({ testTimeout: 240_000 });
 const TASKS = 3;
 
 /** Kills the process when `count` more objects are in a folder of the build, or lets it end. */
-async function killAt(
+function killAt(
   running: SteleProcess,
   { stored }: BuildFolder,
   where: string,
   count: number,
 ): Promise<boolean> {
   const target = stored(where).length + count;
-  let hasEnded = false;
-  const ended = running.finished().then(() => (hasEnded = true));
-  await until(
-    `${count} more in ${where}`,
-    () => hasEnded || stored(where).length >= target,
-    60_000,
-    2,
-  );
-  running.child.kill('SIGKILL');
-  await ended;
-  return (await running.finished()).signal === 'SIGKILL';
+  return killOnce(running, () => stored(where).length >= target);
 }
 
 test('killed at random, run twice, and resumed: the digest of one load', async () => {

@@ -7,10 +7,10 @@ import { pathToFileURL } from 'node:url';
 import { encodeBuildMark } from '../../../archive/builds/layout.ts';
 import { someMark } from '../builds.ts';
 import { tempDir } from '../temp-dir.ts';
-import { SteleProcess, stele } from './stele-process.ts';
+import { SteleProcess, stele, until } from './stele-process.ts';
 import type { Finished } from './stele-process.ts';
 
-export const SHARDS = 16;
+const SHARDS = 16;
 /** Small pieces, so that there are many moments at which a task can be killed. */
 export const CHUNKED = ['--chunk-size', '64KiB', '--workers', '1'];
 
@@ -31,8 +31,7 @@ export interface BuildFolder {
 /** A build in a folder that is removed with the test, and `rows` rows to build of. */
 export function buildFolder(rows: number): BuildFolder {
   const folder = tempDir();
-  const input = join(folder, 'prices.csv');
-  writeFileSync(input, csvRows(rows));
+  const input = csvFile(folder, rows);
   const store = join(folder, 'store');
   mkdirSync(store);
   writeFileSync(join(store, 'stele-build.json'), encodeBuildMark(someMark({ shardCount: SHARDS })));
@@ -57,11 +56,22 @@ export function buildFolder(rows: number): BuildFolder {
   };
 }
 
-function csvRows(rows: number): string {
+/** Kills the process when `condition` holds, or lets it end. Resolves with whether it was killed. */
+export async function killOnce(running: SteleProcess, condition: () => boolean): Promise<boolean> {
+  let hasEnded = false;
+  void running.finished().then(() => (hasEnded = true));
+  await until('the moment to kill it', () => hasEnded || condition(), 120_000, 2);
+  return (await running.kill('SIGKILL')).signal === 'SIGKILL';
+}
+
+/** Writes `prices.csv` with the columns `sku` and `name`, and returns its path. */
+export function csvFile(folder: string, rows: number): string {
   let text = 'sku,name\n';
   for (let row = 0; row < rows; row++) {
     const key = createHash('md5').update(String(row)).digest('hex');
     text += `${key},"name ""${row}""\nof ${'x'.repeat(row % 60)}"\n`;
   }
-  return text;
+  const path = join(folder, 'prices.csv');
+  writeFileSync(path, text);
+  return path;
 }
