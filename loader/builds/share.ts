@@ -93,7 +93,7 @@ export async function takeShare(prepared: PreparedInput, spans: Spans): Promise<
     inputs.push(isAll ? input : { ...input, share });
     bytesTotal += share[1] - share[0];
   }
-  return { ...prepared, inputs, bytesTotal, headBytes: 0 };
+  return { ...prepared, inputs, bytesTotal, wholeBytes: prepared.bytesTotal, headBytes: 0 };
 }
 
 async function shareOf(

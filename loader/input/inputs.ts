@@ -74,6 +74,8 @@ export interface PreparedInput {
   /** Hash of names, sizes, times and dialects; for a stream, of its content. */
   readonly identity: string;
   readonly bytesTotal: number;
+  /** Bytes of the whole input, if this is a share of it. */
+  readonly wholeBytes?: number;
   /** Bytes before the data: headers and byte order marks. */
   readonly headBytes: number;
 }
