@@ -82,8 +82,7 @@ export async function runMerge(settings: BuildSettings, hooks: JobHooks): Promis
     const tasks = await readTaskSet(build, mark, { signal });
     const range = rangeOfPart(part, mark.shardCount);
     const plan = { build, mark, tasks, range };
-    const key = ['merge', `${part.number}/${part.count}`, store.url];
-    const kind = { key, isWithoutInput: true };
+    const kind = { key: ['merge', `${part.number}/${part.count}`], source: store.url };
     return await withOpenJob(stageSettings(settings), hooks, kind, (open) => merge(open, plan));
   } finally {
     store.close();

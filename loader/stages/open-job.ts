@@ -27,8 +27,8 @@ export interface JobKind {
   readonly isDry?: boolean;
   /** What else than keyspace and paths tells its work folder from others. */
   readonly key?: readonly string[];
-  /** It reads no inputs. */
-  readonly isWithoutInput?: boolean;
+  /** What it reads instead of inputs, for people. */
+  readonly source?: string;
 }
 
 /**
@@ -38,7 +38,7 @@ export interface JobKind {
 export async function withOpenJob<Result>(
   settings: LoadSettings,
   hooks: JobHooks,
-  { isDry = false, isWithoutInput = false, key = [] }: JobKind,
+  { isDry = false, key = [], source }: JobKind,
   body: (job: OpenJob) => Promise<Result>,
 ): Promise<Result> {
   const log = hooks.log ?? silentLogger;
@@ -47,12 +47,11 @@ export async function withOpenJob<Result>(
     log.info(sentence);
     hooks.onNotice?.(sentence);
   };
-  const found = isWithoutInput
-    ? []
-    : await findInputs(settings.paths, settings.format, notice, settings);
-  const paths = settings.paths.map(plainPath);
+  const found =
+    source === undefined ? await findInputs(settings.paths, settings.format, notice, settings) : [];
+  const paths = source === undefined ? settings.paths.map(plainPath) : [source];
   const open = isDry ? openDryFolder : openWorkFolder;
-  const folder = open(settings.workDir, settings.keyspace, [...paths, ...key], found);
+  const folder = open(settings.workDir, settings.keyspace, paths, found, key);
   const stop = new AbortController();
   // Every shard in flight adds a listener; shard-stage.ts bounds their number.
   setMaxListeners(0, stop.signal);

@@ -49,7 +49,7 @@ test('stand a store that fails now and then', async () => {
   expect(await setup.merge()).toMatchObject({ records: 6000, tasks: 2 });
 });
 
-test('a merge that broke off reads nothing twice, and mends what its disk has damaged', async () => {
+test('a merge that broke off reads nothing twice, and repairs what its disk has damaged', async () => {
   const { s3, setup } = await setUpBucket();
   const path = write(setup.folder, 'a.data', rowsText(6000).text);
   await allTasks(setup, [path], 2, CHUNKED);
