@@ -67,7 +67,7 @@ const rooms = {
     ['stages'],
     ['load', 'sample'],
     ['dry-run', 'transfer'],
-    ['backup', 'restore', 'stored'],
+    ['backup', 'restore', 'stored', 'builds'],
   ],
   datanode: [
     ['settings', 'identity', 'order-checks', 'read-stats'],

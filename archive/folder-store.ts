@@ -119,6 +119,10 @@ export class FolderStore implements ObjectStore {
     });
   }
 
+  localPath(name: string): string {
+    return this.#pathOf(name);
+  }
+
   async stat(name: string): Promise<StoredObject | undefined> {
     const path = this.#pathOf(name);
     return await this.#explained(name, async () => {

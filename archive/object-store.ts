@@ -59,6 +59,8 @@ export interface ObjectStore {
    * before.
    */
   read(name: string, into: Uint8Array, start: number, options?: ReadOptions): Promise<void>;
+  /** The file that an object is; absent: the store is not a folder of this machine. */
+  localPath?(name: string): string;
   /** Undefined if there is no such object. */
   stat(name: string, options?: StoreCallOptions): Promise<StoredObject | undefined>;
   /** All objects whose names begin with `prefix`, sorted by name. */

@@ -22,6 +22,11 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
   Object.entries({
     up: entry('run a whole cluster on this machine', () => import('./verbs/processes/up.ts')),
     load: entry('load files into a keyspace', () => import('./verbs/data/load.ts'), true),
+    build: entry(
+      'build a part of a dataset without a cluster',
+      () => import('./verbs/data/build.ts'),
+      true,
+    ),
     commit: entry(
       'make a finished build the current version',
       () => import('./verbs/data/commit.ts'),

@@ -31,7 +31,7 @@ import { roundSeconds } from './stages/progress.ts';
 import { writeRejects } from './stages/rejects-file.ts';
 import { nameRejects, noRowText } from './stages/rejects.ts';
 import { RequiredKeys } from './stages/required-keys.ts';
-import { runShardStage } from './stages/shard-stage.ts';
+import { parsedRows, runShardStage } from './stages/shard-stage.ts';
 import type { SegmentTaker, ShardStageResult } from './stages/shard-stage.ts';
 
 /** `rows` = loaded + duplicates + conflicts + rejected. */
@@ -88,7 +88,7 @@ export async function runDryRun(
   checkGateFlags(settings);
   const mode = settings.mode === 'append' ? LoadMode.APPEND : LoadMode.REPLACE;
   const gate = gateFor(gateOf(settings), mode);
-  return await withOpenJob(settings, hooks, true, (open) =>
+  return await withOpenJob(settings, hooks, { isDry: true }, (open) =>
     withPreparedJob(open, (job) => tryPrepared(job, { gate, mode, target }, sampleCount)),
   );
 }
@@ -116,9 +116,8 @@ async function tryPrepared(
       return Promise.resolve([]);
     },
   };
-  const built = await runShardStage(job, parsed, taker, new Map(), () =>
-    Promise.resolve(undefined),
-  );
+  const rows = parsedRows(job, parsed);
+  const built = await runShardStage(job, rows, taker, new Map(), () => Promise.resolve(undefined));
   await checkUnchanged(found);
   const { records: sample } = readSample(preparedJob.prepared.inputs, sampleCount);
   const why = whyNot(job, preparedJob.settings.maxRejects, parsed, built.conflicts);

@@ -81,7 +81,7 @@ async function load(settings: LoadSettings, hooks: LoadHooks): Promise<LoadSumma
   dialAs.tls?.watch(hooks.log);
   const master = hooks.master ?? grpcLoadMaster(settings.master, dialAs);
   try {
-    return await withOpenJob(settings, hooks, false, (open) =>
+    return await withOpenJob(settings, hooks, {}, (open) =>
       // Starts the threads while waiting for the master.
       withPreparedJob(open, (job) => finishPrepared(job, master, dialAs)),
     );

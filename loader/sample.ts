@@ -13,13 +13,11 @@ import { withOpenJob } from './stages/open-job.ts';
 import { parseChunk } from './formats/parse-chunk.ts';
 import { newParseContext } from './parse/parse-context.ts';
 import type { ParseContext } from './parse/parse-context.ts';
-import { prepareInputs } from './stages/prepare.ts';
+import { HEAD_SPOOLED_BYTES, prepareInputs } from './stages/prepare.ts';
 import type { LoadSettings } from './settings.ts';
 import { needsSpool } from './input/spool.ts';
 
 const INPUTS_MAX = 64;
-/** Enough for the head of one file. */
-const SPOOLED_BYTES_MIN = 2 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 const SPOOLED_BYTES_MAX = 32 * 1024 * 1024;
 /** Bytes of one value that are kept. */
@@ -48,12 +46,12 @@ export async function runSample(
   hooks: JobHooks = {},
 ): Promise<SampleReport> {
   const keyspace = keyspaceName(settings.keyspace);
-  return await withOpenJob(settings, hooks, true, async (job) => {
+  return await withOpenJob(settings, hooks, { isDry: true }, async (job) => {
     const found = job.found.slice(0, INPUTS_MAX);
     const spooledCount = Math.max(1, found.filter(needsSpool).length);
     const share = Math.floor(SPOOLED_BYTES_MAX / spooledCount);
-    const spoolBytesMax = Math.max(SPOOLED_BYTES_MIN, share);
-    const { inputs } = await prepareInputs(job, found, spoolBytesMax);
+    const spoolBytesMax = Math.max(HEAD_SPOOLED_BYTES, share);
+    const { inputs } = await prepareInputs(job, found, { spoolBytesMax });
     const sample = readSample(inputs, count, spoolBytesMax);
     return { keyspace, dialects: dialectsOf(inputs), ...sample };
   });

@@ -4,7 +4,7 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import type { EncodedObject } from '../named-json.ts';
 import type { ObjectStore, StoreCallOptions } from '../object-store.ts';
-import { bodyOfBytes, readObject } from '../open-store.ts';
+import { bodyOfBytes, readObject, requireConditions } from '../open-store.ts';
 import type { BuildMark, BuiltMerge, BuiltTask } from './built.ts';
 import {
   BUILD_MARK_NAME,
@@ -55,11 +55,12 @@ export class BuildStore {
   /**
    * Writes the mark of a build of `mark.keyspace`, unless the store has it already. Resolves with
    * the mark that is there. Throws CONFLICT if it is of another keyspace, or of one with another
-   * uid.
+   * uid, UNSUPPORTED for a store in which two builds could overwrite each other's mark.
    */
   async claim(mark: BuildMark, options?: StoreCallOptions): Promise<BuildMark> {
     let found = await this.mark(options);
     if (found === undefined) {
+      await requireConditions(this.store, options);
       try {
         const body = bodyOfBytes(encodeBuildMark(mark));
         await this.store.put(BUILD_MARK_NAME, body, { ...options, ifAbsent: true });

@@ -15,17 +15,22 @@
 // Offsets of rows in a portion run on through its pieces. Each piece is parsed by itself: an open
 // quote at the end of one file does not reach into the next.
 
-import { inputChanged } from '../input/inputs.ts';
+import { dataRange, inputChanged } from '../input/inputs.ts';
 import type { InputFile } from '../input/inputs.ts';
 import { formatNamed } from './formats.ts';
 import { pieceExtent } from './input-format.ts';
-import type { Piece } from './input-format.ts';
+import type { InputFormat, Piece } from './input-format.ts';
 import { readPiece } from './read-piece.ts';
 
 /**
  * Each costs a few system calls: a portion of very small files should take at most a second, too.
  */
 const PIECES_MAX = 4096;
+/**
+ * Where a file that is cut into pieces only is shared by several processes: each must find the same
+ * pieces, whatever its memory is.
+ */
+const SHARED_PIECE_BYTES = 4 * 1024 * 1024;
 
 /** A piece of one input. */
 export interface Chunk extends Piece {
@@ -48,9 +53,25 @@ export function* cutIntoChunks(
   for (const [file, input] of inputs.entries()) {
     const { dialect, folderValues } = input;
     const more = folderValues === undefined ? {} : { folderValues };
-    for (const piece of formatNamed(dialect.format).cut(input, chunkBytes)) {
+    for (const piece of cutShare(input, chunkBytes, formatNamed(dialect.format))) {
       yield { ...piece, ...more, index: index++, file };
     }
+  }
+}
+
+function* cutShare(
+  input: InputFile,
+  chunkBytes: number,
+  format: InputFormat,
+): Generator<Piece, void, undefined> {
+  const { share } = input;
+  if (share === undefined || format.rowStarts !== undefined) {
+    yield* format.cut(input, chunkBytes);
+    return;
+  }
+  for (const piece of format.cut(input, SHARED_PIECE_BYTES)) {
+    if (piece.start >= share[1]) return;
+    if (piece.start >= share[0]) yield piece;
   }
 }
 
@@ -113,8 +134,9 @@ export function countPortions(inputs: readonly InputFile[], chunkBytes: number):
   let count = 0;
   let left = 0;
   let pieces = 0;
-  for (const { dataStart, sizeBytes } of inputs) {
-    const byteCount = sizeBytes - dataStart;
+  for (const input of inputs) {
+    const [start, end] = dataRange(input);
+    const byteCount = end - start;
     if (byteCount > chunkBytes || byteCount > left || pieces === PIECES_MAX) {
       count += Math.ceil(byteCount / chunkBytes);
       left = byteCount > chunkBytes ? 0 : chunkBytes;

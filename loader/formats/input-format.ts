@@ -80,6 +80,11 @@ export interface InputFormat {
    */
   cut(input: InputFile, chunkBytes: number): Iterable<Piece>;
   /**
+   * For each offset, which rise, the first offset from there on at which a row begins. Absent: the
+   * file is cut into pieces of rows only.
+   */
+  readonly rowStarts?: (input: InputFile, offsets: readonly number[]) => Promise<number[]>;
+  /**
    * Adds the rows of a piece to the empty `context.rows`; `bytes` are those of `pieceParts`, and
    * may be modified.
    */

@@ -8,7 +8,7 @@ import { countNewlines } from '../input/text.ts';
 import { bytesSource } from '../parse/delimited/csv-records.ts';
 import { newParseContext, setFolderCells } from '../parse/parse-context.ts';
 import type { ParseContext } from '../parse/parse-context.ts';
-import { cutText } from '../parse/record-ends.ts';
+import { cutText, recordStarts } from '../parse/record-ends.ts';
 import type { FindRecordEnds } from '../parse/record-ends.ts';
 import { clearRowTable } from '../parse/row-table.ts';
 import type { RowTable } from '../parse/row-table.ts';
@@ -35,6 +35,7 @@ export function textFormat({
     parse,
     tellsColumns,
     cut: (input, chunkBytes) => cutText(input, chunkBytes, recordEnds),
+    rowStarts: (input, offsets) => recordStarts(input, offsets, recordEnds),
     lineCount: (bytes) => countNewlines(bytes) + 1,
     linesBefore: (bytes, offset) => countNewlines(bytes, 0, offset),
     placeText({ start }, offset, line) {

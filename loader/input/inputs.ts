@@ -56,6 +56,16 @@ export interface InputFile extends FoundInput {
   readonly dataStart: number;
   /** Number of lines before that. */
   readonly dataStartLine: number;
+  /**
+   * The part of the data that is loaded, if not all of it: rows that begin in [start, end). For
+   * text both are record ends; for other formats, pieces that begin there.
+   */
+  readonly share?: readonly [start: number, end: number];
+}
+
+/** The range of the file that is loaded. */
+export function dataRange({ dataStart, share, sizeBytes }: InputFile): readonly [number, number] {
+  return share ?? [dataStart, sizeBytes];
 }
 
 /** All inputs of a load, before the first row is parsed. */
@@ -64,6 +74,8 @@ export interface PreparedInput {
   /** Hash of names, sizes, times and dialects; for a stream, of its content. */
   readonly identity: string;
   readonly bytesTotal: number;
+  /** Bytes of the whole input, if this is a share of it. */
+  readonly wholeBytes?: number;
   /** Bytes before the data: headers and byte order marks. */
   readonly headBytes: number;
 }

@@ -11,14 +11,18 @@ import { closeSync, openSync } from 'node:fs';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import { KEY_BYTES_MAX } from '../../base/limits.ts';
+import { tickLimiter } from '../bytes/bounded.ts';
 import type { ByteSource } from '../bytes/byte-source.ts';
 import { FileWindow } from '../bytes/file-window.ts';
 import { NEWLINE } from '../input/dialect.ts';
 import type { LoadFormat } from '../input/formats.ts';
+import { dataRange } from '../input/inputs.ts';
 import type { InputFile } from '../input/inputs.ts';
 import { CsvRecords, QUOTED_BYTES_MAX } from './delimited/csv-records.ts';
 import type { RecordRules } from './delimited/csv-records.ts';
 
+/** Searched at once for the end of a record in quotes. */
+const STEP_BYTES = 16 * 1024 * 1024;
 /** Small enough to stay in a core's cache while it is searched. */
 const WINDOW_BYTES = 256 * 1024;
 /** A file up to this size that fits one chunk becomes one, and is not opened here. */
@@ -52,16 +56,17 @@ export function* cutText(
   chunkBytes: number,
   recordEnds: FindRecordEnds,
 ): Generator<{ start: number; end: number }, void, undefined> {
-  if (input.dataStart >= input.sizeBytes) return;
-  if (input.sizeBytes - input.dataStart <= Math.min(chunkBytes, WHOLE_BYTES_MAX)) {
-    yield { start: input.dataStart, end: input.sizeBytes };
+  const [dataStart, dataEnd] = dataRange(input);
+  if (dataStart >= dataEnd) return;
+  if (dataEnd - dataStart <= Math.min(chunkBytes, WHOLE_BYTES_MAX)) {
+    yield { start: dataStart, end: dataEnd };
     return;
   }
   const file = openSync(input.readPath, 'r');
   try {
-    const source = new FileWindow(file, input.sizeBytes, WINDOW_BYTES);
+    const source = new FileWindow(file, dataEnd, WINDOW_BYTES);
     const records = recordEnds(source, input.dialect);
-    let start = input.dataStart;
+    let start = dataStart;
     while (start < source.end) {
       const nominalEnd = Math.min(start + chunkBytes, source.end);
       const limit = Math.min(source.end, nominalEnd + RECORD_BYTES_MAX);
@@ -73,6 +78,45 @@ export function* cutText(
       yield { start, end };
       start = end;
     }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * For each offset, which rise, the first offset from there on at which a record begins. Depends on
+ * the file and the dialect only. Line ends are looked up where they are needed; with quotes,
+ * everything before is searched. Throws INPUT_INVALID for a record that is too long.
+ */
+export async function recordStarts(
+  input: InputFile,
+  offsets: readonly number[],
+  recordEnds: FindRecordEnds,
+): Promise<number[]> {
+  const file = openSync(input.readPath, 'r');
+  try {
+    const source = new FileWindow(file, input.sizeBytes, WINDOW_BYTES);
+    const records = recordEnds(source, input.dialect);
+    const stepBytes = recordEnds === lineEnds ? Infinity : STEP_BYTES;
+    const tickEnd = tickLimiter();
+    const starts: number[] = [];
+    let start = input.dataStart;
+    for (const offset of offsets) {
+      const wanted = Math.min(offset, source.end);
+      while (start < wanted) {
+        const nominalEnd = Math.min(start + stepBytes, wanted);
+        const limit = Math.min(source.end, nominalEnd + RECORD_BYTES_MAX);
+        const end = records.endBehind(start, nominalEnd, limit);
+        if (end < 0) {
+          const from = Math.max(start, nominalEnd - 1);
+          throw recordTooLong(input.path, from, input.dialect.format);
+        }
+        start = end;
+        await tickEnd();
+      }
+      starts.push(start);
+    }
+    return starts;
   } finally {
     closeSync(file);
   }

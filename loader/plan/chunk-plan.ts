@@ -17,6 +17,8 @@ import { chunkBytesWithin, chunkCost } from './memory-plan.ts';
 import type { RowCost } from './memory-plan.ts';
 
 const CHUNKS_AIMED_AT = 16;
+/** Of a share of the input, whose chunks are otherwise as large as those of all of it. */
+const CHUNKS_OF_SHARE_MIN = 4;
 const ADAPTED_CHUNK_BYTES_MIN = 1024 * 1024;
 /** Each chunk has a run file, and a few numbers per shard in memory. */
 const CHUNKS_MAX = 16_384;
@@ -43,15 +45,18 @@ export interface ChunkPlan {
 
 /**
  * The chunk size is at most `--chunk-size`; less for an input of few chunks, so that all workers
- * get an even share, and if memory is short. Depends on settings and input alone, so a resumed load
+ * get an even share, and if memory is short. A share of an input has chunks as large as one load of
+ * the whole would, so that there are no more runs than that would make. Depends on settings and input alone, so a resumed load
  * cuts in the same places.
  */
 export function planChunks(
-  { bytesTotal, inputs }: PreparedInput,
+  { bytesTotal, inputs, wholeBytes = bytesTotal }: PreparedInput,
   { chunkSize, memoryMax }: Pick<LoadSettings, 'chunkSize' | 'memoryMax'>,
 ): ChunkPlan {
   const rowCost = measureRowCost(inputs);
-  const even = Math.max(ADAPTED_CHUNK_BYTES_MIN, Math.ceil(bytesTotal / CHUNKS_AIMED_AT));
+  const ofWhole = Math.min(wholeBytes / CHUNKS_AIMED_AT, bytesTotal / CHUNKS_OF_SHARE_MIN);
+  const ofShare = Math.max(ofWhole, bytesTotal / CHUNKS_AIMED_AT);
+  const even = Math.max(ADAPTED_CHUNK_BYTES_MIN, Math.ceil(ofShare));
   const wanted = Math.max(Math.min(chunkSize, even), Math.ceil(bytesTotal / CHUNKS_MAX));
   const chunkBytes = chunkBytesWithin(wanted, rowCost, memoryMax);
   return { chunkBytes, rowCost, shareBytes: chunkCost(chunkBytes, rowCost) };

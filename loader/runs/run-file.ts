@@ -88,8 +88,9 @@ export function encodeRunHeader(header: RunHeader): Buffer {
 
 /**
  * Throws CORRUPT for anything but a complete header of this format, load, chunk and shard count.
+ * With an empty `binding` the run may be of any load and chunk.
  */
-function decodeRunHeader(
+export function decodeRunHeader(
   bytes: Buffer,
   binding: Buffer,
   chunkIndex: number,
@@ -100,9 +101,10 @@ function decodeRunHeader(
     bytes.length >= end + 4 &&
     bytes.readUInt32LE(0) === MAGIC &&
     bytes.readUInt32LE(4) === FORMAT_VERSION &&
-    bytes.readUInt32LE(24) === chunkIndex &&
     bytes.readUInt32LE(28) === shardCount &&
-    bytes.subarray(8, 8 + BINDING_BYTES).equals(binding) &&
+    (binding.length === 0 ||
+      (bytes.readUInt32LE(24) === chunkIndex &&
+        bytes.subarray(8, 8 + BINDING_BYTES).equals(binding))) &&
     bytes.readUInt32LE(end) === crc32(bytes.subarray(0, end));
   if (!isOurs)
     throw new SteleError('CORRUPT', `Run ${chunkIndex} is not of this load, or damaged.`);
@@ -116,8 +118,8 @@ function decodeRunHeader(
     sectionCrc[shard] = bytes.readUInt32LE(at + 8);
   }
   return {
-    binding,
-    chunkIndex,
+    binding: Buffer.from(bytes.subarray(8, 8 + BINDING_BYTES)),
+    chunkIndex: bytes.readUInt32LE(24),
     chunkCrc: bytes.readUInt32LE(32),
     rejectedCount: bytes.readUInt32LE(36),
     rowCount: bytes.readDoubleLE(40),
@@ -158,7 +160,7 @@ function writeAll(file: number, bytes: Uint8Array): void {
   }
 }
 
-/** Opens a run and reads its header; the caller closes `file`. Throws CORRUPT. */
+/** Opens a run and reads its header (decodeRunHeader); the caller closes `file`. Throws CORRUPT. */
 export function openRun(
   folder: string,
   binding: Buffer,

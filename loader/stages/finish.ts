@@ -20,7 +20,7 @@ import { inputSummary, reportOnce, reportUntil, roundSeconds } from './progress.
 import type { LoadSummary } from './progress.ts';
 import { writeRejects } from './rejects-file.ts';
 import { noRowText, tooManyRejects } from './rejects.ts';
-import { runShardStage } from './shard-stage.ts';
+import { parsedRows, runShardStage } from './shard-stage.ts';
 import type { ShardStageResult } from './shard-stage.ts';
 import { Targets } from '../push/targets.ts';
 import { Throttle } from '../bytes/throttle.ts';
@@ -102,11 +102,12 @@ async function runStages(
   // A chunk whose bytes have changed may have changed any shard.
   const isSameInput = parsed.chunksResumed === parsed.chunks.length;
   const kept = isSameInput ? job.kept.shards : new Map<number, ShardDone>();
+  const rows = parsedRows(job, parsed);
   const deliver = (
     before: ReadonlyMap<number, ShardDone>,
     check: (done: ShardDone) => Promise<ShardDone | undefined>,
   ): Promise<ShardStageResult> =>
-    inSpan('load build', {}, () => runShardStage(job, parsed, delivery, before, check));
+    inSpan('load build', {}, () => runShardStage(job, rows, delivery, before, check));
   let delivered = await deliver(kept, isHeld);
   const { conflicts } = delivered;
   if (conflicts.count > 0) throw conflictError(conflicts, job, parsed.chunks);

@@ -61,6 +61,16 @@ export interface LoadJob {
   readonly checkpoint: CheckpointLog;
   /** What an earlier process completed and may be used again. */
   readonly kept: Pick<Checkpoint, 'chunks' | 'shards'>;
+  /** Where runs go; absent: they stay in the work folder. */
+  readonly shelf?: RunShelf;
+}
+
+/** Takes the runs of a build away from this machine. */
+export interface RunShelf {
+  /** What an earlier process has stored of this portion, if it is still there. */
+  find(portion: Portion): Promise<ParseOutcome | undefined>;
+  /** Stores the run that was parsed (`outcome.totals` is there), and counts it. */
+  take(portion: Portion, outcome: ParseOutcome): Promise<void>;
 }
 
 /** What the third step adds. */
@@ -77,7 +87,7 @@ export type PreparedJob = Omit<LoadJob, keyof BegunPart>;
  * A portion of the input and what became of it; its bytes for each shard are in the stage's sums
  * alone.
  */
-export interface ParsedChunk extends Omit<ParseOutcome, 'sectionBytes' | 'sectionRows'> {
+export interface ParsedChunk extends Omit<ParseOutcome, 'sectionBytes' | 'sectionRows' | 'totals'> {
   readonly portion: Portion;
 }
 

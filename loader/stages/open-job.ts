@@ -7,6 +7,7 @@ import { silentLogger } from '../../base/log.ts';
 import type { Logger } from '../../base/log.ts';
 import { findInputs } from '../input/find-inputs.ts';
 import { STDIN_PATH, changeBehind } from '../input/inputs.ts';
+import type { PreparedInput } from '../input/inputs.ts';
 import { isRemote, shownUrl } from '../remote/remote-file.ts';
 import { planChunks } from '../plan/chunk-plan.ts';
 import type { LoadSettings } from '../settings.ts';
@@ -20,15 +21,24 @@ import { checkRejectsFile } from './rejects-file.ts';
 
 const PROGRESS_EVERY_MS = 200;
 
+/** What kind of work a job is. */
+export interface JobKind {
+  /** Its work folder is one of its own, and is removed at the end. */
+  readonly isDry?: boolean;
+  /** What else than keyspace and paths tells its work folder from others. */
+  readonly key?: readonly string[];
+  /** What it reads instead of inputs, for people. */
+  readonly source?: string;
+}
+
 /**
- * Finds the inputs, opens the work folder and runs `body`. With `isDry` the folder is one of its
- * own and is removed at the end; otherwise it stays if `body` fails and has left something to
- * resume from. Throws SteleError.
+ * Finds the inputs, opens the work folder and runs `body`. The folder stays if `body` fails and has
+ * left something to resume from. Throws SteleError.
  */
 export async function withOpenJob<Result>(
   settings: LoadSettings,
   hooks: JobHooks,
-  isDry: boolean,
+  { isDry = false, key = [], source }: JobKind,
   body: (job: OpenJob) => Promise<Result>,
 ): Promise<Result> {
   const log = hooks.log ?? silentLogger;
@@ -37,10 +47,11 @@ export async function withOpenJob<Result>(
     log.info(sentence);
     hooks.onNotice?.(sentence);
   };
-  const found = await findInputs(settings.paths, settings.format, notice, settings);
-  const paths = settings.paths.map(plainPath);
+  const found =
+    source === undefined ? await findInputs(settings.paths, settings.format, notice, settings) : [];
+  const paths = source === undefined ? settings.paths.map(plainPath) : [source];
   const open = isDry ? openDryFolder : openWorkFolder;
-  const folder = open(settings.workDir, settings.keyspace, paths, found);
+  const folder = open(settings.workDir, settings.keyspace, paths, found, key);
   const stop = new AbortController();
   // Every shard in flight adds a listener; shard-stage.ts bounds their number.
   setMaxListeners(0, stop.signal);
@@ -80,15 +91,16 @@ function closeFolder(folder: WorkFolder, isDone: boolean, log: Logger): void {
 }
 
 /**
- * Reads the heads of the inputs, plans the chunks, starts the threads and runs `body`; then ends
- * the threads. Throws for an input that no load can take.
+ * Prepares the inputs, plans the chunks, starts the threads and runs `body`; then ends the threads.
+ * Throws for an input that no load can take.
  */
 export async function withPreparedJob<Result>(
   job: OpenJob,
   body: (job: PreparedJob) => Promise<Result>,
+  prepare: (job: OpenJob) => Promise<PreparedInput> = (open) => prepareInputs(open, open.found),
 ): Promise<Result> {
-  const { found, log, progress, settings } = job;
-  const prepared = await prepareInputs(job, found);
+  const { log, progress, settings } = job;
+  const prepared = await prepare(job);
   if (settings.rejects !== undefined) {
     checkRejectsFile(settings.rejects, settings.paths, prepared.inputs);
   }

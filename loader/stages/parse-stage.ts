@@ -8,7 +8,7 @@ import { nameOf } from '../input/inputs.ts';
 import { VALUE_IS_JSON } from '../input/dialect.ts';
 import { DiskReserve, workFolderFull } from '../bytes/disk-reserve.ts';
 import { checkStopped, inputOf } from './load-job.ts';
-import type { LoadJob, ParsedChunk } from './load-job.ts';
+import type { LoadJob, ParsedChunk, RunShelf } from './load-job.ts';
 import {
   SKEW_CAUSES,
   extraBytes,
@@ -57,7 +57,8 @@ export async function runParseStage(job: LoadJob): Promise<ParseStageResult> {
     pool.threads * TASKS_PER_THREAD,
     stop,
     async (portion) => {
-      const { sectionBytes, sectionRows, ...parsed } = await parseOne(job, portion, limits);
+      const outcome = await parseOne(job, portion, limits);
+      const { sectionBytes, sectionRows, totals: _totals, ...parsed } = outcome;
       done[portion.index] = parsed;
       addTo(shardBytes, sectionBytes);
       addTo(shardRows, sectionRows);
@@ -135,13 +136,13 @@ async function parseOne(
 ): Promise<ParseOutcome & { readonly portion: Portion }> {
   const { checkpoint, folder } = job;
   const task = taskFor(job, portion);
+  const shelf = mayResume ? job.shelf : undefined;
   try {
-    const outcome = await parseWithin(
-      job,
-      mayResume ? task : { ...task, mayResume },
-      portion,
-      limits,
-    );
+    const stored = await storedRun(job, shelf, task, portion, limits);
+    const outcome =
+      stored ??
+      (await parseWithin(job, mayResume ? task : { ...task, mayResume }, portion, limits));
+    await shelf?.take(portion, outcome);
     if (!outcome.isResumed) checkpoint.chunkDone({ index: portion.index, ...rangeOf(portion) });
     return { ...outcome, portion };
   } catch (thrown) {
@@ -149,10 +150,24 @@ async function parseOne(
   }
 }
 
+/** The run of the portion that an earlier process has stored, if the input is still the same. */
+async function storedRun(
+  job: LoadJob,
+  shelf: RunShelf | undefined,
+  task: ParseTask,
+  portion: Portion,
+  limits: ParseLimits,
+): Promise<ParseOutcome | undefined> {
+  const stored = await shelf?.find(portion);
+  if (stored === undefined) return undefined;
+  const { chunkCrc } = await parseWithin(job, { ...task, readsOnly: true }, portion, limits);
+  return chunkCrc === stored.chunkCrc ? { ...stored, isResumed: true } : undefined;
+}
+
 /**
  * The portion's start in its first file and its end in the last one; the binding tells files apart.
  */
-function rangeOf({ pieces }: Portion): { start: number; end: number } {
+export function rangeOf({ pieces }: Portion): { start: number; end: number } {
   return { start: pieces[0].start, end: pieces.at(-1)?.end ?? 0 };
 }
 
@@ -173,7 +188,8 @@ async function parseWithin(
   const { plan, pool } = job;
   const { rowCost, shareBytes } = plan;
   const { byteCount } = portion;
-  if (!task.mayResume) await disk.take(Math.ceil(byteCount * rowCost.recordFactor));
+  if (!task.mayResume && task.readsOnly !== true)
+    await disk.take(Math.ceil(byteCount * rowCost.recordFactor));
   const isPutTogether = task.dialect.valueColumn === VALUE_IS_JSON;
   let neededBytes = longChunkCost(byteCount, plan, isPutTogether);
   for (;;) {
@@ -230,7 +246,9 @@ function taskFor(job: LoadJob, portion: Portion): ParseTask {
     shardCount,
     runFolder: folder.runs,
     binding,
-    mayResume: before?.start === start && before.end === end,
+    // A stored run is found by the shelf.
+    mayResume: job.shelf === undefined && before?.start === start && before.end === end,
+    isStored: job.shelf !== undefined,
   };
 }
 

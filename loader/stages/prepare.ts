@@ -31,23 +31,35 @@ import type { Spooled } from '../input/spool.ts';
 /** Each file is unpacked by one thread; more at once would only wait for the disk. */
 const SPOOLED_AT_ONCE = 4;
 const MEMBERS_TOLD_MAX = 8;
+/** Enough for the head of one file. */
+export const HEAD_SPOOLED_BYTES = 2 * 1024 * 1024;
+
+/** How much of an input must be there. */
+export interface PrepareLimits {
+  /** Most bytes of an input that are spooled. */
+  readonly spoolBytesMax?: number;
+  /** Whether an input is loaded; of others only the head is read. Default: all. */
+  readonly isLoaded?: (input: FoundInput) => boolean;
+}
 
 /**
- * Reads the head of every input in `all`, and spools those that need it, each up to `spoolBytesMax`
- * bytes. Throws for an input that no load can take.
+ * Reads the head of every input in `all`, and spools those that need it. Throws for an input that
+ * no load can take.
  */
 export async function prepareInputs(
   job: OpenJob,
   all: readonly FoundInput[],
-  spoolBytesMax = Infinity,
+  { isLoaded = () => true, spoolBytesMax = Infinity }: PrepareLimits = {},
 ): Promise<PreparedInput> {
+  const bytesMaxOf = (input: FoundInput): number =>
+    isLoaded(input) ? spoolBytesMax : Math.min(spoolBytesMax, HEAD_SPOOLED_BYTES);
   const { log, notice, settings } = job;
   const inFolders = settings.hiveColumns ? folderColumnsOf(all) : { inputs: all, names: [] };
   const { inputs: found, names: folderColumns } = inFolders;
   // Wrong flags are refused before anything is unpacked, which may take long.
   const flags = { ...dialectFlags(settings), folderColumns };
   const formats = found.map(({ byContent, path }) => formatFor(path, settings.format, byContent));
-  const spooled = await spoolAll(job, found, spoolBytesMax);
+  const spooled = await spoolAll(job, found, bytesMaxOf);
   const tickEnd = tickLimiter();
   const read: ToRead[] = [];
   for (const [at, input] of found.entries()) {
@@ -67,7 +79,7 @@ export async function prepareInputs(
     const contentCrc = part && { contentCrc: part.contentCrc };
     return { ...input, ...head, ...bytes, ...contentCrc, ...(text && { text }), droppedMembers };
   });
-  await copyParts(job, read, inputs);
+  await copyParts(job, read, inputs, isLoaded);
   const dialects = [...new Set(inputs.map(({ dialect }) => dialect))];
   log.info({ dialects, files: inputs.length }, 'dialect settled');
   warnOfOddities(openings, notice);
@@ -152,10 +164,11 @@ async function copyParts(
   job: OpenJob,
   read: readonly ToRead[],
   inputs: readonly InputFile[],
+  isLoaded: (input: FoundInput) => boolean,
 ): Promise<void> {
   const copy = async ([at, { input }]: [number, ToRead]): Promise<void> => {
     const file = inputs[at] as InputFile;
-    if (!isReadInParts(input)) return;
+    if (!isReadInParts(input) || !isLoaded(input)) return;
     // As one piece: to cut it further, its pages must be there.
     for (const piece of formatNamed(file.dialect.format).cut(file, Infinity)) {
       await copyRemote(input, copyContext(job), { ranges: pieceParts(piece) });
@@ -209,7 +222,7 @@ function openingOf(
 async function spoolAll(
   { folder, hooks, progress, settings, stop }: OpenJob,
   found: readonly FoundInput[],
-  spoolBytesMax: number,
+  bytesMaxOf: (input: FoundInput) => number,
 ): Promise<Spooled[]> {
   const spooled: Spooled[] = [];
   const onRead = (byteCount: number): void => {
@@ -219,7 +232,6 @@ async function spoolAll(
     folder: folder.spool,
     stdin: hooks.stdin ?? process.stdin,
     signal: stop.signal,
-    spoolBytesMax,
     onRead,
     windowMemory: new Semaphore(unpackBytes(settings.memoryMax)),
   };
@@ -230,7 +242,7 @@ async function spoolAll(
     SPOOLED_AT_ONCE,
     stop,
     async ([at, input]) => {
-      spooled[at] = await spoolInput(input, context);
+      spooled[at] = await spoolInput(input, { ...context, spoolBytesMax: bytesMaxOf(input) });
     },
   );
   if (!isComplete) throw new SteleError('CANCELLED', 'Stopped while reading the input.');
@@ -247,7 +259,7 @@ function sizesOf(inputs: readonly FoundInput[]): number {
  * Name, size and modification time: a rewritten file is another input. The folder does not count: a
  * file that was moved is the same input if its content is the same (fingerprint.ts).
  */
-function identityOf(input: FoundInput, contentHash: string): unknown {
+export function identityOf(input: FoundInput, contentHash: string): unknown {
   if (input.isStream) return ['-', contentHash];
   const { path, remote, sizeBytes } = input;
   const version = remote === undefined ? input.modifiedMs : remote.identity;

@@ -39,21 +39,56 @@ export interface ShardStageResult {
 /** Receives the built segments. */
 export type SegmentTaker = Pick<Delivery, 'deliver'>;
 
+/** The rows that the shards are built of. */
+export interface ShardRows extends Pick<ParseStageResult, 'shardBytes' | 'shardRows'> {
+  /** Runs in the work folder, in the order that decides between two values of a key. */
+  readonly runCount: number;
+  /** Makes a run again that is damaged. */
+  repair(run: number): Promise<void>;
+}
+
+/** What the stage needs of a load, or of a merge of runs. */
+export type ShardJob = Pick<
+  LoadJob,
+  | 'binding'
+  | 'checkpoint'
+  | 'folder'
+  | 'keyspaceUid'
+  | 'log'
+  | 'pool'
+  | 'progress'
+  | 'shardCount'
+  | 'stop'
+> & {
+  readonly settings: Pick<LoadJob['settings'], 'memoryMax' | 'onConflict'>;
+  /** Whether `ShardDone.dropped` is wanted. */
+  readonly countsDropped?: boolean;
+};
+
+/** The rows that the parse stage has read. */
+export function parsedRows(job: LoadJob, { chunks, ...parsed }: ParseStageResult): ShardRows {
+  return {
+    ...parsed,
+    runCount: chunks.length,
+    repair: (run) => parseAgain(job, chunks[run]?.portion),
+  };
+}
+
 /**
  * Shards in `before` are done already if `stillHeld` returns them. When a conflict is found (two
  * values of one key), nothing more is delivered, and the remaining shards are only searched for
  * further conflicts. Throws REPLICAS_MISSING, CANCELLED, and the errors of the workers.
  */
 export async function runShardStage(
-  job: LoadJob,
-  parsed: ParseStageResult,
+  job: ShardJob,
+  rows: ShardRows,
   delivery: SegmentTaker,
   before: ReadonlyMap<number, ShardDone>,
   stillHeld: (done: ShardDone) => Promise<ShardDone | undefined>,
 ): Promise<ShardStageResult> {
   const { pool, progress, settings, shardCount, stop } = job;
   const done: ShardDone[] = [];
-  const limits = buildLimits(parsed, settings.memoryMax, pool.threads);
+  const limits = buildLimits(rows, settings.memoryMax, pool.threads);
   const conflicts = new Conflicts();
   let shardsResumed = 0;
   progress.beginShards(shardCount);
@@ -66,7 +101,7 @@ export async function runShardStage(
       done[shard] = held;
       held.nodes.forEach((node) => progress.acknowledge(node));
     } else {
-      done[shard] = await buildAndDeliver(job, parsed, delivery, limits, conflicts, shard);
+      done[shard] = await buildAndDeliver(job, rows, delivery, limits, conflicts, shard);
       if (conflicts.count === 0) noteDone(job, done[shard]);
     }
     progress.shardsDone++;
@@ -75,7 +110,7 @@ export async function runShardStage(
   return { shards: done, shardsResumed, conflicts };
 }
 
-function noteDone({ checkpoint, folder }: LoadJob, done: ShardDone): void {
+function noteDone({ checkpoint, folder }: ShardJob, done: ShardDone): void {
   try {
     checkpoint.shardDone(done);
   } catch (thrown) {
@@ -96,7 +131,7 @@ interface BuildLimits {
 
 /** Throws LOAD_REJECTED or MEMORY_LIMIT for a shard that cannot be built. */
 function buildLimits(
-  { shardBytes, shardRows }: ParseStageResult,
+  { shardBytes, shardRows }: ShardRows,
   memoryMax: number,
   threads: number,
 ): BuildLimits {
@@ -125,14 +160,14 @@ function larger(one: ShardCost, other: ShardCost): ShardCost {
 }
 
 async function buildAndDeliver(
-  job: LoadJob,
-  parsed: ParseStageResult,
+  job: ShardJob,
+  rows: ShardRows,
   delivery: SegmentTaker,
   limits: BuildLimits,
   conflicts: Conflicts,
   shard: number,
 ): Promise<ShardDone> {
-  const recordBytes = parsed.shardBytes[shard] as number;
+  const recordBytes = rows.shardBytes[shard] as number;
   const nothing = { shard, rows: 0, duplicates: 0, overruled: 0, nodes: [] };
   if (recordBytes === 0 || conflicts.isFull) return nothing;
   const { budget, memory } = limits;
@@ -141,12 +176,13 @@ async function buildAndDeliver(
   await budget.acquire(taken);
   try {
     checkStopped(job);
-    const outcome = await buildShard(job, parsed, shard, memory.take(segmentBytes), limits);
+    const outcome = await buildShard(job, rows, shard, memory.take(segmentBytes), limits);
     budget.release(scratchBytes);
     taken -= scratchBytes;
-    const { duplicates, overruled, rowCount: rows, segment } = outcome;
+    const { dropped, duplicates, overruled, rowCount, segment } = outcome;
     conflicts.add(outcome);
-    const counts = { shard, rows, duplicates, overruled };
+    const more = dropped && { dropped: { ...dropped, digest: hexOf(dropped.digest) } };
+    const counts = { shard, rows: rowCount, duplicates, overruled, ...more };
     if (segment === undefined) return { ...counts, nodes: [] };
     const { bytes } = segment;
     const isWanted = conflicts.count === 0;
@@ -161,8 +197,8 @@ async function buildAndDeliver(
 
 /** Builds one shard. A run that is found damaged is made again from its chunk. */
 async function buildShard(
-  job: LoadJob,
-  parsed: ParseStageResult,
+  job: ShardJob,
+  rows: ShardRows,
   shard: number,
   memory: SharedArrayBuffer,
   { costs, scratchKeptBytes, sectionBytesMost }: BuildLimits,
@@ -176,8 +212,9 @@ async function buildShard(
       onConflict: settings.onConflict,
       runFolder: folder.runs,
       binding,
-      runCount: parsed.chunks.length,
-      sectionBytes: Math.max(sectionBytesMost, parsed.shardBytes[shard] as number),
+      runCount: rows.runCount,
+      countsDropped: job.countsDropped === true,
+      sectionBytes: Math.max(sectionBytesMost, rows.shardBytes[shard] as number),
       releasesMemory: (costs[shard] as ShardCost).scratchBytes > scratchKeptBytes,
       memory,
     });
@@ -189,8 +226,8 @@ async function buildShard(
         `Run ${damaged} in ${folder.runs} does not keep what is written to it; check that disk, or use another --work-dir.`,
       );
     }
-    log.warn({ chunk: damaged, shard }, 'a run file is damaged; its chunk is parsed again');
-    await parseAgain(job, parsed.chunks[damaged]?.portion);
+    log.warn({ chunk: damaged, shard }, 'a run file is damaged; it is made again');
+    await rows.repair(damaged);
   }
 }
 
@@ -202,8 +239,12 @@ function segmentInfo(shard: number, segment: BuiltSegmentBytes): SegmentInfo {
 
 function segmentRecord(segment: BuiltSegmentBytes): NonNullable<ShardDone['segment']> {
   const { id, keyBytes, records, valueBytes } = segment;
-  const digest = Buffer.from(segment.digest).toString('hex');
+  const digest = hexOf(segment.digest);
   return { id, fileBytes: segment.bytes.length, records, keyBytes, valueBytes, digest };
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }
 
 /**

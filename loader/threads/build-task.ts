@@ -10,6 +10,7 @@ import { SteleError } from '../../base/errors.ts';
 import { freeMemory } from '../../base/process/free-memory.ts';
 import { CooperativeYield } from '../../base/process/low-priority.ts';
 import { SegmentBuilder } from '../../segment/builder.ts';
+import { Digest } from '../../segment/digest.ts';
 import type { Conflict } from '../../segment/record-table.ts';
 import { decodeRecord, newRecordBounds } from '../../segment/record.ts';
 import { newGrowableBuffer, reserve } from '../bytes/growable-buffer.ts';
@@ -17,6 +18,7 @@ import type { GrowableBuffer } from '../bytes/growable-buffer.ts';
 import { readFully } from '../bytes/file-window.ts';
 import { openRun, sectionOffset } from '../runs/run-file.ts';
 import type { RunHeader } from '../runs/run-file.ts';
+import { sumRecords } from '../runs/run-totals.ts';
 
 /** Serialisable. */
 export interface BuildTask {
@@ -25,9 +27,11 @@ export interface BuildTask {
   readonly keyspaceUid: string;
   readonly onConflict: 'error' | 'first' | 'last';
   readonly runFolder: string;
-  /** 16 bytes, hex. */
+  /** 16 bytes, hex; '': the runs may have any. */
   readonly binding: string;
   readonly runCount: number;
+  /** Whether `dropped` is wanted. */
+  readonly countsDropped?: boolean;
   /** Size of the shard's records, if known. */
   readonly sectionBytes?: number;
   /**
@@ -77,8 +81,17 @@ export interface BuildOutcome {
   readonly conflictCount: number;
   /** The earliest of them by chunk. */
   readonly conflicts: readonly ConflictSample[];
+  /** Of the `duplicates`, if that was asked for. */
+  readonly dropped?: DroppedTotals;
   /** A run whose section is damaged: its chunk must be parsed again. */
   readonly damagedRun: number | undefined;
+}
+
+/** What was left out of a segment. */
+interface DroppedTotals {
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly digest: Uint8Array;
 }
 
 interface OpenRun {
@@ -139,8 +152,34 @@ export function runBuildTask(task: BuildTask, scratch: BuildScratch): BuildOutco
   const segment = built.segment && { bytes: built.segment.bytes, ...built.segment.info };
   const conflicts = earliest(built.conflicts).map((one) => sampleOf(parts, chunks, one));
   const counts = { rowCount, duplicates, overruled, conflictCount };
+  const dropped =
+    task.countsDropped === true && segment !== undefined
+      ? { dropped: droppedOf(parts, segment, duplicates) }
+      : {};
   if (task.releasesMemory === true) releaseScratch(scratch);
-  return { shard, segment, conflicts, damagedRun, ...counts };
+  return { shard, segment, conflicts, damagedRun, ...counts, ...dropped };
+}
+
+/** The rows that were read minus the records that were kept. */
+function droppedOf(
+  parts: readonly Uint8Array[],
+  kept: BuiltSegmentBytes,
+  duplicates: number,
+): DroppedTotals {
+  const digest = new Digest();
+  if (duplicates === 0) return { keyBytes: 0, valueBytes: 0, digest: digest.toBytes() };
+  let [keyBytes, valueBytes] = [0, 0];
+  for (const part of parts) {
+    const sums = sumRecords(part, digest.lanes);
+    keyBytes += sums.keyBytes;
+    valueBytes += sums.valueBytes;
+  }
+  digest.subtract(Digest.fromBytes(kept.digest));
+  return {
+    keyBytes: keyBytes - kept.keyBytes,
+    valueBytes: valueBytes - kept.valueBytes,
+    digest: digest.toBytes(),
+  };
 }
 
 const NOTHING_BUILT = {

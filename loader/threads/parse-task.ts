@@ -32,6 +32,8 @@ import {
 } from '../runs/run-builder.ts';
 import type { BuiltRun, GatheredRows } from '../runs/run-builder.ts';
 import { openRun, runPath, writeRunFile } from '../runs/run-file.ts';
+import { totalsOfRun } from '../runs/run-totals.ts';
+import type { RunTotals } from '../runs/run-totals.ts';
 import type { RunHeader } from '../runs/run-file.ts';
 import { freeRejects } from '../parse/reject-table.ts';
 import { freeRowTable } from '../parse/row-table.ts';
@@ -57,6 +59,10 @@ export interface ParseTask {
   readonly bytesMax?: number;
   /** The part of it that the thread may keep for the next task. */
   readonly bytesKept?: number;
+  /** Whether `totals` of the run are wanted. */
+  readonly isStored?: boolean;
+  /** Only reads the pieces: of the outcome, `chunkCrc` alone counts. */
+  readonly readsOnly?: boolean;
 }
 
 export interface ParseOutcome {
@@ -70,6 +76,8 @@ export interface ParseOutcome {
   /** Per shard. */
   readonly sectionBytes: Uint32Array;
   readonly sectionRows: Uint32Array;
+  /** If they were asked for. */
+  readonly totals?: RunTotals;
 }
 
 /** Scratch of one thread, kept from task to task. */
@@ -124,13 +132,26 @@ export function releaseParseScratch(scratch: ParseScratch): void {
 
 function parseInto(task: ParseTask, scratch: ParseScratch, context: ParseContext): ParseOutcome {
   const binding = Buffer.from(task.binding, 'hex');
+  if (task.readsOnly === true) return readOnly(task, scratch);
   const resumed = task.mayResume ? resumableRun(task, scratch, binding) : undefined;
   if (resumed !== undefined) return outcomeOf(resumed, true);
   const isOne = task.pieces.length === 1;
   const run = (isOne ? parsePiece : parsePieces)(task, scratch, context, binding);
   writeRunFile(runPath(task.runFolder, task.index), run.parts);
+  const totals = task.isStored === true ? { totals: totalsOfRun(run) } : {};
   freeOutgrown(scratch.budget, [run.rejects]);
-  return outcomeOf(run.header, false);
+  return { ...outcomeOf(run.header, false), ...totals };
+}
+
+function readOnly(task: ParseTask, scratch: ParseScratch): ParseOutcome {
+  const nothing = { rowCount: 0, rejectedCount: 0, lineCount: 0, spanningCount: 0 };
+  const sections = { sectionBytes: new Uint32Array(0), sectionRows: new Uint32Array(0) };
+  const chunkCrc = crcOfPieces(task, scratch);
+  return { chunkIndex: task.index, chunkCrc, isResumed: true, ...nothing, ...sections };
+}
+
+function crcOfPieces({ pieces }: ParseTask, scratch: ParseScratch): number {
+  return pieces.reduce((sum, piece) => crc32(readPiece(piece, scratch), sum), 0);
 }
 
 function parsePiece(
@@ -183,10 +204,11 @@ function readPiece(piece: TaskPiece, scratch: ParseScratch): Buffer {
 
 /** The header of the existing run, if it is of this load and these bytes. */
 function resumableRun(
-  { index, pieces, runFolder, shardCount }: ParseTask,
+  task: ParseTask,
   scratch: ParseScratch,
   binding: Buffer,
 ): RunHeader | undefined {
+  const { index, runFolder, shardCount } = task;
   let header: RunHeader;
   try {
     const run = openRun(runFolder, binding, index, shardCount);
@@ -196,8 +218,7 @@ function resumableRun(
     // Missing or damaged: the chunk is parsed again.
     return undefined;
   }
-  const crc = pieces.reduce((sum, piece) => crc32(readPiece(piece, scratch), sum), 0);
-  return header.chunkCrc === crc ? header : undefined;
+  return header.chunkCrc === crcOfPieces(task, scratch) ? header : undefined;
 }
 
 function contextFor(scratch: ParseScratch, dialect: Dialect, shardCount: number): ParseContext {

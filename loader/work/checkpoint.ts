@@ -63,6 +63,8 @@ export interface ShardDone {
   readonly duplicates: number;
   /** Of `duplicates`, those with another value, resolved by --on-conflict. */
   readonly overruled: number;
+  /** Of `duplicates`; only of a build. */
+  readonly dropped?: Pick<SegmentRecord, 'keyBytes' | 'valueBytes' | 'digest'>;
   /** Missing for a shard without records. */
   readonly segment?: SegmentRecord;
   /** Nodes that acknowledged it. */
@@ -210,11 +212,12 @@ export function localBinding(
   prepared: PreparedInput,
   chunkBytes: number,
 ): string {
-  const inputs = prepared.inputs.map((input) => [
-    input.path,
-    input.sizeBytes,
-    input.modifiedMs,
-    input.dataStart,
+  const inputs = prepared.inputs.map(({ dataStart, modifiedMs, path, share, sizeBytes }) => [
+    path,
+    sizeBytes,
+    modifiedMs,
+    dataStart,
+    ...(share ?? []),
   ]);
   // The identity stands for the content of standard input.
   return bindingOf([WORK_FORMAT, keyspace, mode, inputs, prepared.identity, chunkBytes]);

@@ -63,15 +63,19 @@ export function isDryName(name: string): boolean {
   return name.startsWith(DRY_PREFIX);
 }
 
-/** Creates and locks the folder of a load. Throws LOCKED while another load uses it. */
+/**
+ * Creates and locks the folder of a load. `key` tells it from others with these paths. Throws LOCKED
+ * while another load uses it.
+ */
 export function openWorkFolder(
   workDir: string,
   keyspace: string,
   paths: readonly string[],
   inputs: readonly FoundInput[],
+  key: readonly string[] = [],
 ): WorkFolder {
   const about = { keyspace, paths, startedAt: wallClockIso(), inputs };
-  return open(join(workBase(workDir), workFolderName(keyspace, paths)), about);
+  return open(join(workBase(workDir), workFolderName(keyspace, [...paths, ...key])), about);
 }
 
 /** Creates and locks the folder of a dry run, and removes those that killed dry runs have left. */

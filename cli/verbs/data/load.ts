@@ -6,7 +6,6 @@
 
 import { joinSettings, option, settingsOf } from '../../../base/config.ts';
 import type { SettingsValues } from '../../../base/config.ts';
-import { monotonicNowMs } from '../../../base/clock.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName } from '../../../base/ids.ts';
 import { SHARD_COUNT_MAX } from '../../../base/limits.ts';
@@ -15,16 +14,7 @@ import type { TransferHooks } from '../../../loader/transfer/open-transfer.ts';
 import type { JobHooks } from '../../../loader/stages/load-job.ts';
 import { loadSettings } from '../../../loader/settings.ts';
 import type { LoadSettings } from '../../../loader/settings.ts';
-import {
-  errorJson,
-  EXIT_FAILED,
-  EXIT_GATE,
-  EXIT_OK,
-  exitCodeOfSignal,
-  INTERRUPT_SIGNALS,
-  reportNotice,
-} from '../../exit.ts';
-import type { InterruptSignal } from '../../exit.ts';
+import { EXIT_FAILED, EXIT_GATE, EXIT_OK } from '../../exit.ts';
 import { dryRunJson, sampleJson, writeDryRun, writeSample } from '../../load/load-preview.ts';
 import { printJson } from '../../json-output.ts';
 import { formatSummary, summaryJson } from '../../load/load-summary.ts';
@@ -32,7 +22,8 @@ import { askTarget } from '../../load/load-target.ts';
 import { loadJson } from '../../../proto/json-shapes.ts';
 import { writeCleared, writeWork } from '../../load/load-work.ts';
 import type { Output } from '../../output.ts';
-import { formatProgress, ProgressDisplay } from '../../load/progress-display.ts';
+import { watchedJob } from '../../load/watched-job.ts';
+import type { Ending } from '../../load/watched-job.ts';
 import { commandText } from '../../words.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
@@ -114,7 +105,10 @@ export const definition = defineVerb({
     const { createLogger } = await import('../../../base/log.ts');
     const log = createLogger('load', global);
     const isPreview = values.dryRun || values.sample > 0;
-    return await watched(values, output, isPreview, async (watch) => {
+    const interrupted = isPreview
+      ? 'Interrupted; nothing was changed.'
+      : `Interrupted; nothing of it is visible. To resume it: ${commandText(process.argv.slice(2))}`;
+    return await watchedJob(output, values.output === 'json', interrupted, async (watch) => {
       const hooks = { ...watch, log };
       return isPreview
         ? await preview(settings, hooks, output)
@@ -183,61 +177,4 @@ async function tidyWork(values: Values, output: Output): Promise<number> {
   if (values.clearWork === undefined) writeWork(output, listWork(values.workDir, nowMs), isJson);
   else writeCleared(output, clearWork(values.workDir, values.clearWork, nowMs), isJson);
   return EXIT_OK;
-}
-
-/** The end of a run: its exit code, and what it prints after the progress bar is removed. */
-interface Ending {
-  readonly code: number;
-  readonly write: () => void;
-}
-
-/** Runs `body`, shows its progress and handles signals; returns the exit code. */
-async function watched(
-  values: Values,
-  output: Output,
-  isPreview: boolean,
-  body: (hooks: JobHooks) => Promise<Ending>,
-): Promise<number> {
-  const display =
-    values.output === 'json'
-      ? undefined
-      : new ProgressDisplay(output, monotonicNowMs, formatProgress);
-  const onNotice = (sentence: string): void => {
-    if (display === undefined) reportNotice(output, `${sentence}.`, true);
-    else display.note(`stele: ${sentence}.`);
-  };
-  const interrupt = watchForInterrupt();
-  try {
-    const { signal } = interrupt;
-    const ending = await body({
-      onProgress: (sample) => display?.update(sample),
-      onNotice,
-      signal,
-    });
-    display?.finish();
-    ending.write();
-    return ending.code;
-  } catch (thrown) {
-    display?.finish();
-    const signal = interrupt.received();
-    if (signal === undefined) throw thrown;
-    const text = isPreview
-      ? 'Interrupted; nothing was changed.'
-      : `Interrupted; nothing of it is visible. To resume it: ${commandText(process.argv.slice(2))}`;
-    const isJson = values.output === 'json';
-    output.errorLine(isJson ? errorJson('CANCELLED', text) : `stele: ${text}`);
-    return exitCodeOfSignal(signal);
-  }
-}
-
-function watchForInterrupt() {
-  const controller = new AbortController();
-  let received: InterruptSignal | undefined;
-  const onSignal = (signal: InterruptSignal): void => {
-    if (received !== undefined) process.exit(exitCodeOfSignal(signal));
-    received = signal;
-    controller.abort(new SteleError('CANCELLED', 'The load was interrupted.'));
-  };
-  for (const signal of INTERRUPT_SIGNALS) process.on(signal, onSignal);
-  return { signal: controller.signal, received: () => received };
 }
