@@ -68,6 +68,7 @@ const rooms = {
     ['load', 'sample'],
     ['dry-run', 'transfer'],
     ['backup', 'restore', 'stored'],
+    ['follow'],
   ],
   datanode: [
     ['settings', 'identity', 'order-checks', 'read-stats'],
