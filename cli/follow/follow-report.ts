@@ -43,15 +43,8 @@ export function exitCodeOf(states: readonly FollowState[]): number {
 
 /** In the text format of Prometheus, for the textfile collector of its node exporter. */
 export function followMetrics(states: readonly FollowState[], nowUnixSeconds: number): string {
-  const gauge = (
-    name: string,
-    help: string,
-    valueOf: (state: FollowState) => number | undefined,
-  ): string => {
-    const series = states.flatMap((state) => {
-      const found = valueOf(state);
-      return found === undefined ? [] : [[{ keyspace: state.keyspace }, found] as const];
-    });
+  const gauge = (name: string, help: string, valueOf: (state: FollowState) => number): string => {
+    const series = states.map((state) => [{ keyspace: state.keyspace }, valueOf(state)] as const);
     return headText(name, 'gauge', help) + seriesText(name, series);
   };
   return [

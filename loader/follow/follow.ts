@@ -93,6 +93,9 @@ type Outcome = Pick<FollowState, 'state' | 'version' | 'digest' | 'reason'> & {
 /** The version wanted is the current one. */
 const IS_THERE: ReadonlySet<FollowState['state']> = new Set(['current', 'taken', 'promoted']);
 
+/** Nothing was decided; the next look tries the same. */
+const IN_VAIN: ReadonlySet<FollowState['state']> = new Set(['failed', 'busy', 'absent']);
+
 const REASONS: Readonly<Partial<Record<FollowState['state'], string>>> = {
   rejected: 'it failed its gate here; `stele versions` has the reason',
   'held-back': 'it was current here, and somebody rolled back; promote it, or wait for a newer one',
@@ -107,13 +110,19 @@ const STATES: Readonly<Partial<Record<ErrorCode, FollowState['state']>>> = {
   VERSION_NOT_FOUND: 'absent',
 };
 
+interface Seen {
+  readonly number: number;
+  readonly committedAt: string;
+  readonly isHere: boolean;
+}
+
 class Follower {
   readonly #url: string;
   readonly #settings: FollowerSettings;
   readonly #hooks: TransferHooks;
   readonly #token = randomId();
-  /** By keyspace: the version wanted at the last look that found one. */
-  readonly #seen = new Map<string, { readonly number: number; readonly committedAt: string }>();
+  /** By keyspace: the version wanted at the last look that was not in vain. */
+  readonly #seen = new Map<string, Seen>();
 
   constructor(url: string, settings: FollowerSettings, hooks: TransferHooks) {
     this.#url = url;
@@ -133,7 +142,7 @@ class Follower {
   async #lookAt(keyspace: string): Promise<FollowState> {
     const startMs = monotonicNowMs();
     const before = this.#seen.get(keyspace);
-    let seen = before;
+    let seen: Seen | undefined = before;
     let outcome: Outcome;
     try {
       // A failure ends what a transfer has opened, so each keyspace has its own.
@@ -147,7 +156,7 @@ class Follower {
         const { number, wanted } = await this.#find(transfer, keyspace);
         const [manifest] = wanted.manifests;
         if (manifest === undefined) throw this.#absent(keyspace, number);
-        seen = { number, committedAt: manifest.version.committedAt };
+        seen = { number, committedAt: manifest.version.committedAt, isHere: false };
         const hasMoved = before !== undefined && before.number !== number;
         const followed = { keyspace, hasMoved, token: this.#token };
         const brought = await bring(transfer, wanted, manifest, followed, this.#settings);
@@ -156,9 +165,16 @@ class Follower {
     } catch (thrown) {
       const { code, message } = toSteleError(thrown);
       outcome = { state: STATES[code] ?? 'failed', version: 0, digest: '', reason: message };
-      this.#hooks.log.warn({ keyspace, code, err: message }, `not followed: ${outcome.state}`);
+      if (this.#hooks.signal?.aborted !== true) {
+        this.#hooks.log.warn({ keyspace, code, err: message }, `not followed: ${outcome.state}`);
+      }
     }
-    if (seen !== undefined) this.#seen.set(keyspace, seen);
+    const isHere = IS_THERE.has(outcome.state);
+    // After a failure the next look must still find that the source has moved.
+    if (seen !== undefined && !IN_VAIN.has(outcome.state)) {
+      seen = { ...seen, isHere };
+      this.#seen.set(keyspace, seen);
+    }
     const { digest, reason, state, version, way } = outcome;
     return {
       keyspace,
@@ -166,7 +182,7 @@ class Follower {
       sourceVersion: seen?.number ?? 0,
       version,
       digest,
-      lagSeconds: IS_THERE.has(state) ? 0 : ageSeconds(seen?.committedAt),
+      lagSeconds: isHere || seen?.isHere === true ? 0 : ageSeconds(seen?.committedAt),
       way,
       seconds: roundSeconds(monotonicNowMs() - startMs),
       reason,
