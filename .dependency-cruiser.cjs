@@ -68,6 +68,7 @@ const rooms = {
     ['load', 'sample'],
     ['dry-run', 'transfer'],
     ['backup', 'restore', 'stored', 'builds'],
+    ['follow'],
   ],
   datanode: [
     ['settings', 'identity', 'order-checks', 'read-stats'],

@@ -97,6 +97,11 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       () => import('./verbs/archive/restore.ts'),
       true,
     ),
+    follow: entry(
+      'take each new version from the deep store of another cluster',
+      () => import('./verbs/archive/follow.ts'),
+      true,
+    ),
     nodes: entry('list the datanodes', () => import('./verbs/cluster/nodes.ts')),
     node: entry(
       'drain, resume, remove or restart datanodes',

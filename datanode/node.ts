@@ -238,6 +238,11 @@ export class Datanode {
     return this.#options.store.freeBytes;
   }
 
+  /** Bytes of segments that loads had this node pull out of stores. */
+  get pulledBytesTotal(): number {
+    return this.#segmentOrders.pulledBytesTotal;
+  }
+
   get quarantinedTotal(): number {
     return this.#startupVerification.quarantinedTotal + this.scrubber.stats.quarantined;
   }

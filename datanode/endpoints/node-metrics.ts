@@ -58,6 +58,11 @@ export function datanodeMetrics(
   set.value('stele_merges_total', 'Shards whose deltas were merged', () => merger.doneTotal);
   set.value('stele_merges_waiting', 'Merges queued or running', () => merger.waiting);
   set.value(
+    'stele_pulled_bytes_total',
+    'Bytes of segments pulled out of stores for loads',
+    () => node.pulledBytesTotal,
+  );
+  set.value(
     'stele_intake_limit_bytes_per_second',
     'Present limit on incoming segments, which keeps reads fast; 0: not limited',
     () => (Number.isFinite(brake.bytesPerSecond) ? brake.bytesPerSecond : 0),

@@ -34,6 +34,8 @@ export interface PullsOptions {
 type Wanted = Pick<SegmentAnnouncement, 'keyspaceUid' | 'segmentId' | 'byteLength'>;
 
 export class Pulls {
+  /** Bytes of segments that were pulled and are held. */
+  bytesTotal = 0;
   readonly #options: PullsOptions;
   readonly #slots: Slots;
   readonly #pacer: Pacer;
@@ -65,6 +67,7 @@ export class Pulls {
       const reservation = await intake.reserve(byteLength);
       try {
         await this.#pullVerified(wanted, origin, watch);
+        this.bytesTotal += byteLength;
       } finally {
         reservation.release();
       }

@@ -57,6 +57,11 @@ export class SegmentOrders {
     return this.#copier.takeFailures();
   }
 
+  /** See Pulls.bytesTotal. */
+  get pulledBytesTotal(): number {
+    return this.#pulls.bytesTotal;
+  }
+
   /** See Pulls.pull. */
   pull(announced: SegmentAnnouncement, origin: SegmentOrigin, watch: PullWatch): Promise<void> {
     return this.#pulls.pull(announced, origin, watch);

@@ -42,12 +42,14 @@ interface RowsFolder {
 export interface ReadyRows {
   /** Loads them; resolves by target name. */
   load(): Promise<Map<string, RestoredVersion[]>>;
+  /** Removes what was written, before `close`. */
+  discard(): void;
   /** Releases the folders, which stay unless they were loaded. */
   close(): void;
 }
 
 /**
- * Writes the rows of all keyspaces. `workDir` as for a load. Rejects with CORRUPT, DISK_FULL,
+ * Writes the rows of all keyspaces. `workDir` as for a load; `more` are other settings of the loads. Rejects with CORRUPT, DISK_FULL,
  * LOCKED ...
  */
 export async function prepareRows(
@@ -55,6 +57,7 @@ export async function prepareRows(
   source: string,
   all: readonly PlannedKeyspace[],
   workDir: string,
+  more: Partial<LoadSettings> = {},
 ): Promise<ReadyRows> {
   const folders: RowsFolder[] = [];
   const close = (): void => {
@@ -70,12 +73,15 @@ export async function prepareRows(
   const load = async (): Promise<Map<string, RestoredVersion[]>> => {
     const restored = new Map<string, RestoredVersion[]>();
     for (const folder of folders) {
-      restored.set(folder.planned.target, [await loadRows(transfer, folder, workDir)]);
+      restored.set(folder.planned.target, [await loadRows(transfer, folder, workDir, more)]);
       rmSync(folder.path, { recursive: true, force: true });
     }
     return restored;
   };
-  return { load, close };
+  const discard = (): void => {
+    for (const { path } of folders) rmSync(path, { recursive: true, force: true });
+  };
+  return { load, discard, close };
 }
 
 function openFolders(planned: PlannedKeyspace, source: string, workDir: string): RowsFolder[] {
@@ -150,6 +156,7 @@ async function loadRows(
   { archive, log, notice, settings, stop }: Transfer,
   { manifest, path, planned }: RowsFolder,
   workDir: string,
+  more: Partial<LoadSettings>,
 ): Promise<RestoredVersion> {
   const { digest, number: was, records } = manifest.version;
   const { target } = planned;
@@ -163,9 +170,10 @@ async function loadRows(
     ...values,
     ...pick(settings),
     maxBytesPerSecond: settings.limitRate,
-    keyspace: target,
     tier: planned.wanted.keyspace.tier,
     source: restoredSource(manifest, archive),
+    ...more,
+    keyspace: target,
     paths: files.map((name) => join(path, 'rows', name)),
   };
   const summary = await runLoad(loading, { log, onNotice: notice, signal: stop.signal });

@@ -29,6 +29,8 @@ export interface StoredLoadSettings extends CommitSettings {
   readonly keyspace: string;
   readonly mode: 'replace' | 'append';
   readonly skipIfCurrent: boolean;
+  /** A load with the same one is replaced. Default: the URL. */
+  readonly token?: string;
 }
 
 /**
@@ -41,14 +43,15 @@ export async function loadStored(
   settings: StoredLoadSettings,
 ): Promise<LoadSummary> {
   await requireFitting(transfer, version, settings.keyspace);
+  const { url } = transfer.archive.store;
   const master = grpcLoadMaster(settings.master, transfer.dialAs);
   try {
     const load = await OpenLoad.begin(transfer, master, {
       keyspace: settings.keyspace,
       keyspaceUid: version.keyspaceUid,
       mode: settings.mode === 'append' ? LoadMode.APPEND : LoadMode.REPLACE,
-      token: transfer.archive.store.url,
-      source: transfer.archive.store.url,
+      token: settings.token ?? url,
+      source: version.whole?.source ?? url,
       input: version.input,
       minReplicas: settings.minReplicas,
       inputFingerprint: fingerprintOf(version, settings),
@@ -165,7 +168,7 @@ function infoOf(segment: ArchivedSegment): SegmentInfo {
 
 function commitRequest(
   { response }: OpenLoad,
-  { segments, totals }: StoredVersion,
+  { segments, totals, whole }: StoredVersion,
   settings: StoredLoadSettings,
 ): CommitLoadRequest {
   const { digest, ...counts } = totals;
@@ -178,6 +181,7 @@ function commitRequest(
     gate: gateOf(settings),
     keep: settings.keep,
     archiveFirst: settings.archive === 'wait',
+    ...(whole === undefined ? {} : { isWhole: true, version: whole.number }),
   };
 }
 

@@ -10,7 +10,7 @@ export interface StoredSegment extends ArchivedSegment {
 export interface StoredVersion {
   readonly keyspaceUid: string;
   readonly shardCount: number;
-  /** At most one for a shard; shards without one have no records. */
+  /** At most one for a shard, unless `whole` is set; shards without one have no records. */
   readonly segments: readonly StoredSegment[];
   readonly totals: ArchivedTotals;
   /** Rows that were read to make the segments, those that were left out included. */
@@ -21,4 +21,9 @@ export interface StoredVersion {
   readonly overruled: number;
   /** How it was made, for people. */
   readonly input: string;
+  /**
+   * Of a version of another cluster, whose shards may have a base and then its deltas, oldest first:
+   * what it came from, for people, and the number that it gets if that is free.
+   */
+  readonly whole?: { readonly source: string; readonly number: number };
 }

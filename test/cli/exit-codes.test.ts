@@ -64,7 +64,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
 /** Verbs that ask no master, or not first, run one, or go on without one. */
 const OTHERS = [
   ...['up', 'load', 'commit', 'cli', 'metadata', 'bench', 'verify', 'config', 'doctor', 'version'],
-  ...['completion', 'certs', 'master', 'datanode', 'query', 'upgrade', 'restore'],
+  ...['completion', 'certs', 'master', 'datanode', 'query', 'upgrade', 'restore', 'follow'],
 ];
 
 const lines = Object.entries(CALLS).flatMap(([verb, calls]) =>

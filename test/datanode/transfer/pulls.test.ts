@@ -50,6 +50,7 @@ it('a segment is held once its bytes are verified and durable, and is not pulled
   const { path, url } = storeWith(SEGMENT.bytes);
   expect(await pull(node, url)).toEqual([0, SEGMENT.bytes.length]);
   expect(isHeld(node)).toBe(true);
+  expect(node.pulledBytesTotal).toBe(SEGMENT.bytes.length);
   const file = store.fileOf(TEST_UID, SEGMENT.info.id).path;
   expect(file.startsWith(folder)).toBe(true);
   expect(readFileSync(file).equals(SEGMENT.bytes)).toBe(true);
