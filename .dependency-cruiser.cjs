@@ -67,7 +67,7 @@ const rooms = {
     ['stages'],
     ['load', 'sample'],
     ['dry-run', 'transfer'],
-    ['backup', 'restore', 'stored'],
+    ['backup', 'restore', 'stored', 'export'],
   ],
   datanode: [
     ['settings', 'identity', 'order-checks', 'read-stats'],

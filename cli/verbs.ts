@@ -5,7 +5,7 @@
 //     verbs/keyspaces    keyspaces and their versions
 //     verbs/cluster      datanodes, shards, health
 //     verbs/access       users, roles, the audit log
-//     verbs/archive      backup and restore
+//     verbs/archive      backup, restore and export
 
 import type { Verb, VerbEntry } from './verb.ts';
 
@@ -90,6 +90,11 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
     restore: entry(
       'bring keyspaces back from a folder or a bucket',
       () => import('./verbs/archive/restore.ts'),
+      true,
+    ),
+    export: entry(
+      'write a version as jsonl, csv or parquet into a folder or a bucket',
+      () => import('./verbs/archive/export.ts'),
       true,
     ),
     nodes: entry('list the datanodes', () => import('./verbs/cluster/nodes.ts')),

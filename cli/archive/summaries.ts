@@ -1,8 +1,9 @@
-// What a backup and a restore print at their end.
+// What a backup, a restore and an export print at their end.
 
 import { formatBytes } from '../../base/units.ts';
 import type { BackupSummary } from '../../loader/backup/backup.ts';
 import type { ListedSnapshot } from '../../loader/backup/list-snapshots.ts';
+import type { ExportSummary } from '../../loader/export/export.ts';
 import type { RestoreSummary } from '../../loader/restore/restore.ts';
 import { formatCount, formatTable } from '../text-table.ts';
 import { counted } from '../words.ts';
@@ -60,6 +61,22 @@ export function restoreText(summary: RestoreSummary): string {
 
 function numberText(was: number, version: number): string {
   return version === 0 || version === was ? String(was) : `${was} (now ${version})`;
+}
+
+export function exportText(summary: ExportSummary): string {
+  const { bytes, compress, dataBytes, digest, dryRun, files, format, keyspace } = summary;
+  const { records, resumed, seconds, url, version } = summary;
+  const earlier = resumed > 0 ? `, ${formatCount(resumed)} of them by an earlier run` : '';
+  const about = dryRun ? `about ${counted(files, 'file')}` : counted(files, 'file');
+  const size = dryRun ? '' : `, ${formatBytes(bytes)}`;
+  return [
+    `keyspace  ${keyspace}, version ${version}`,
+    `records   ${formatCount(records)}, ${formatBytes(dataBytes)} of keys and values`,
+    `digest    ${digest}`,
+    `${dryRun ? 'to write' : 'written '}  ${about}${size} as ${format}${compress === 'none' ? '' : `, ${compress}`}${earlier}`,
+    `to        ${url}`,
+    dryRun ? 'Nothing was changed.' : `time      ${seconds.toFixed(2)} s`,
+  ].join('\n');
 }
 
 export function snapshotsText(snapshots: readonly ListedSnapshot[]): string {

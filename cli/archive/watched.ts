@@ -1,4 +1,4 @@
-// Runs a backup or a restore: shows its progress, and ends it in order when a signal comes.
+// Runs a backup, a restore or an export: shows its progress, and ends it in order when a signal comes.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';

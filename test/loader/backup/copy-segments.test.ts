@@ -44,7 +44,7 @@ async function copy(manifests: readonly ArchivedSegment[][], replicaWait: number
   let asked = 0;
   const manifest = async () => {
     const segments = manifests[Math.min(asked++, manifests.length - 1)] ?? [];
-    return { revision: asked, segments: segments.map(held) };
+    return segments.map(held);
   };
   const transfer = {
     archive: new Archive(store),
