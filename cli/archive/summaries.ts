@@ -1,12 +1,16 @@
 // What a backup, a restore and an export print at their end.
 
+import { listNames } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { BackupSummary } from '../../loader/backup/backup.ts';
+import type { ArchiveReport } from '../../loader/backup/verify-archive.ts';
 import type { ListedSnapshot } from '../../loader/backup/list-snapshots.ts';
 import type { ExportSummary } from '../../loader/export/export.ts';
 import type { RestoreSummary } from '../../loader/restore/restore.ts';
 import { formatCount, formatTable } from '../text-table.ts';
 import { counted } from '../words.ts';
+
+const NEEDED_BY_SHOWN_MAX = 3;
 
 export function backupText(summary: BackupSummary): string {
   const { copied, dryRun, keyspaces, present, requests, seconds, snapshot } = summary;
@@ -77,6 +81,29 @@ export function exportText(summary: ExportSummary): string {
     `to        ${url}`,
     dryRun ? 'Nothing was changed.' : `time      ${seconds.toFixed(2)} s`,
   ].join('\n');
+}
+
+/** `repair`: what to do about damaged objects. */
+export function verifiedText(report: ArchiveReport, repair: string): string {
+  const { bytes, damaged, keyspaces, segments, seconds, snapshot, versions } = report;
+  const lines = damaged.map(({ name, neededBy, reason }) => {
+    const of = neededBy.length === 0 ? '' : ` (${listNames(neededBy, NEEDED_BY_SHOWN_MAX)})`;
+    return `DAMAGED   ${name}${of}: ${reason}`;
+  });
+  const counts = [
+    counted(keyspaces, 'keyspace'),
+    counted(versions, 'version'),
+    counted(segments, 'segment'),
+    formatBytes(bytes),
+  ];
+  lines.push(
+    `checked   ${counts.join(', ')}`,
+    `snapshot  ${snapshot || 'none can be read'}`,
+    `time      ${seconds.toFixed(2)} s`,
+  );
+  if (damaged.length === 0) lines.push('Everything is as it must be.');
+  else lines.push(`${counted(damaged.length, 'object')} damaged or missing. ${repair}`);
+  return lines.join('\n');
 }
 
 export function snapshotsText(snapshots: readonly ListedSnapshot[]): string {

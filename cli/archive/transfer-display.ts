@@ -12,6 +12,7 @@ const WORDS: Readonly<Record<TransferStage, string>> = {
   pull: 'pulling',
   rows: 'reading',
   write: 'writing',
+  check: 'checking',
   commit: 'committing',
 };
 

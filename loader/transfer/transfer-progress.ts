@@ -2,7 +2,8 @@
 
 import { monotonicNowMs } from '../../base/clock.ts';
 
-export type TransferStage = 'plan' | 'copy' | 'push' | 'pull' | 'rows' | 'write' | 'commit';
+export type TransferStage =
+  'plan' | 'copy' | 'push' | 'pull' | 'rows' | 'write' | 'check' | 'commit';
 
 /** What a progress line needs. */
 export interface TransferProgress {
