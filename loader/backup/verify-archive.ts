@@ -3,7 +3,7 @@
 
 import { Archive } from '../../archive/archive.ts';
 import { segmentObject } from '../../archive/layout.ts';
-import type { ArchivedKeyspace, ArchivedManifest, Snapshot } from '../../archive/layout.ts';
+import type { ArchivedKeyspace, ArchivedManifest, Snapshot } from '../../archive/archived.ts';
 import { openStore } from '../../archive/open-store.ts';
 import type { StoreSettings } from '../../archive/open-store.ts';
 import { SteleError } from '../../base/errors.ts';

@@ -2,7 +2,7 @@
 
 import { Ajv } from 'ajv';
 import type { JSONSchemaType, ValidateFunction } from 'ajv';
-import type { ArchivedTotals } from '../../archive/layout.ts';
+import type { ArchivedTotals } from '../../archive/archived.ts';
 import type { RowsForm } from '../threads/export-task.ts';
 import type { Unit } from './units.ts';
 

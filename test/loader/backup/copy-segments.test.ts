@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { Archive } from '../../../archive/archive.ts';
 import { segmentObject } from '../../../archive/layout.ts';
-import type { ArchivedSegment } from '../../../archive/layout.ts';
+import type { ArchivedSegment } from '../../../archive/archived.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { copySegments } from '../../../loader/backup/copy-segments.ts';
 import { Semaphore } from '../../../loader/bytes/bounded.ts';
