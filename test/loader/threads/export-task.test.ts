@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { resolveSettings } from '../../../base/config.ts';
 import { runDryRun } from '../../../loader/dry-run.ts';
+import { duckdb } from '../../support/inputs/duckdb.ts';
 import { csvFlags } from '../../support/inputs/exported.ts';
 import { loadSettings } from '../../../loader/settings.ts';
 import { runExportTask, runMergeTask } from '../../../loader/threads/export-task.ts';
@@ -127,6 +128,21 @@ describe('the records', () => {
   it('are base64 in jsonl only where they are not UTF-8', async () => {
     const one = shared([[Buffer.from('ключ'), Buffer.from([0xff])]]).bytes;
     expect(contentOf(await filesOf([one], jsonl))).toBe('{"key":"ключ","value_base64":"/w=="}\n');
+  });
+
+  it('are texts or bytes to another reader of Parquet', async () => {
+    const { bytes: one } = shared(asText([['ключ', '"1",\n']]));
+    const typesOf = async (text: RowsForm['text']): Promise<unknown> => {
+      const path = join(tempDir(), 'part.parquet');
+      const [file] = await filesOf([one], { format: 'parquet', compress: 'none', text });
+      writeFileSync(path, Buffer.from(file?.bytes ?? new SharedArrayBuffer(0)));
+      return duckdb(`SELECT typeof(key), typeof(value), key, value FROM '${path}'`);
+    };
+    expect(await typesOf({ key: true, value: true })).toEqual([
+      ['VARCHAR', 'VARCHAR', 'ключ', '"1",\n'],
+    ]);
+    const [types] = (await typesOf({ key: true, value: false })) as string[][];
+    expect(types?.slice(0, 2)).toEqual(['VARCHAR', 'BLOB']);
   });
 
   it.each(['key', 'value'] as const)('are refused where the %s is to be text', async (column) => {
