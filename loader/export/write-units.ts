@@ -3,14 +3,16 @@
 
 import { bodyOfBytes } from '../../archive/open-store.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import { collectGarbage } from '../../base/process/free-memory.ts';
 import { Digest } from '../../segment/digest.ts';
-import { forEachBounded } from '../bytes/bounded.ts';
+import { Semaphore, forEachBounded } from '../bytes/bounded.ts';
 import type { RecordPlace } from '../threads/export-task.ts';
 import type { TextColumns } from '../threads/rows/parquet-rows.ts';
 import type { HeldSegment } from '../transfer/cluster-client.ts';
 import type { Transfer } from '../transfer/open-transfer.ts';
 import { inRounds } from '../transfer/rounds.ts';
 import type { Round } from '../transfer/rounds.ts';
+import { EXPORT_MEMORY_BYTES } from '../transfer/settings.ts';
 import { SegmentSources } from '../transfer/segment-sources.ts';
 import { partName, planName } from './export-files.ts';
 import type { ExportFiles } from './export-files.ts';
@@ -73,12 +75,13 @@ class UnitWriter {
   }
 
   async writeAll(segments: readonly HeldSegment[], notes: Map<number, UnitNote>): Promise<Round> {
-    const { memory, progress, settings, stop } = this.#transfer;
+    const { progress, settings, stop } = this.#transfer;
     const left = this.#plan.units.flatMap((unit, index) =>
       notes.has(index) ? [] : [workOf(index, unit, segments)],
     );
     const bytes = left.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
     progress.begin('write', left.length, bytes);
+    const memory = new Semaphore(EXPORT_MEMORY_BYTES);
     const failures: SteleError[] = [];
     let binary: ColumnIsBinary | undefined;
     const untilBinary = function* (): Generator<Work> {
@@ -103,6 +106,7 @@ class UnitWriter {
         notes.set(work.index, note);
         progress.done(work.fileBytes);
       } finally {
+        collectGarbage();
         memory.release(reserved);
       }
     });
@@ -166,8 +170,8 @@ function workOf(index: number, unit: Unit, segments: readonly HeldSegment[]): Wo
   return { index, chains, fileBytes };
 }
 
-/** The segments, as much again for what is merged, and a file that grows and is copied once. */
+/** The segments, as much again for what is merged, and a file with the copy that is sent. */
 function memoryFor({ chains, fileBytes }: Work): number {
   const isMerged = chains.some((chain) => chain.length > 1);
-  return fileBytes * (isMerged ? 2 : 1) + 3 * Math.min(fileBytes, FILE_BYTES);
+  return fileBytes * (isMerged ? 2 : 1) + 2 * Math.min(fileBytes, FILE_BYTES);
 }

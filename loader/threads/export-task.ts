@@ -7,10 +7,17 @@ import { Digest } from '../../segment/digest.ts';
 import { mergeSegments } from '../../segment/merge.ts';
 import { boundsOf, openSegment } from '../../segment/reader.ts';
 import { newRecordBounds } from '../../segment/record.ts';
+import { newGrowableBuffer } from '../bytes/growable-buffer.ts';
 import { CsvRows } from './rows/csv-rows.ts';
 import { JsonlRows } from './rows/jsonl-rows.ts';
 import type { NotText, TextColumns } from './rows/parquet-rows.ts';
 import type { RowsWriter } from './rows/rows-writer.ts';
+
+/**
+ * Of this thread: text is written into it, one file after the other. Freed memory would stay until
+ * the next collection, and files are large.
+ */
+const scratch = newGrowableBuffer();
 
 /** What the files of an export are. */
 export interface RowsForm {
@@ -100,8 +107,8 @@ export async function runExportTask(task: ExportTask): Promise<ExportedFile | No
 }
 
 async function writerOf({ format, text }: RowsForm): Promise<RowsWriter> {
-  if (format === 'csv') return new CsvRows(true);
-  if (format === 'jsonl') return new JsonlRows();
+  if (format === 'csv') return new CsvRows(scratch, true);
+  if (format === 'jsonl') return new JsonlRows(scratch);
   // Loaded only if it is used.
   const { ParquetRows } = await import('./rows/parquet-rows.ts');
   return new ParquetRows(text);

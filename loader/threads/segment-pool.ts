@@ -2,6 +2,7 @@
 
 import { Piscina } from 'piscina';
 import { SteleError } from '../../base/errors.ts';
+import { collectYoungGarbageSoon } from '../../base/process/free-memory.ts';
 import { usableCores } from '../../base/process/usable-cores.ts';
 import { workerFile } from '../../base/process/worker-file.ts';
 import { runExportTask, runMergeTask } from './export-task.ts';
@@ -37,6 +38,8 @@ export function segmentPool(): SegmentPool {
   const pool = new Piscina({ filename, minThreads: 0, maxThreads, idleTimeout: 10_000 });
   const run = async <Outcome>(name: string, task: unknown): Promise<Outcome> => {
     const reply = (await pool.run(task, { name })) as TaskReply<Outcome>;
+    // Of the segments that are done with: see free-memory.ts.
+    collectYoungGarbageSoon();
     if ('outcome' in reply) return reply.outcome;
     if ('failure' in reply) throw new SteleError(reply.failure.code, reply.failure.message);
     throw new SteleError('INTERNAL', 'Work on segments has no budget of memory to exceed.');

@@ -8,6 +8,7 @@ import { boundsOf, openSegment } from '../../segment/reader.ts';
 import type { Segment } from '../../segment/reader.ts';
 import { newRecordBounds } from '../../segment/record.ts';
 import { verifySegment } from '../../segment/verify.ts';
+import { newGrowableBuffer } from '../bytes/growable-buffer.ts';
 import { CsvRows } from './rows/csv-rows.ts';
 
 export interface SegmentTask {
@@ -47,7 +48,7 @@ function writeRows(path: string, segments: readonly Segment[]): void {
   const segment = others.length === 0 ? only : openSegment(mergeSegments(segments).bytes);
   const file = openSync(path, 'wx', 0o600);
   try {
-    const rows = new CsvRows(false);
+    const rows = new CsvRows(newGrowableBuffer(), false);
     const bounds = newRecordBounds();
     for (let at = segment.recordsStart; at < segment.recordsEnd; at = bounds.end) {
       boundsOf(segment, at, bounds);

@@ -1,6 +1,8 @@
-// The worker thread of segment-pool.ts: a thin shell around its tasks.
+// The worker thread of segment-pool.ts: a thin shell around its tasks. It collects what it has
+// received: shared memory does not count towards a heap, which would stay small and full of it.
 
 import { toSteleError } from '../../base/errors.ts';
+import { collectGarbage, collectYoungGarbageSoon } from '../../base/process/free-memory.ts';
 import { runExportTask, runMergeTask } from './export-task.ts';
 import type { ExportTask, ExportedFile, NotTextFound } from './export-task.ts';
 import type { TaskReply } from './load-worker.ts';
@@ -8,6 +10,7 @@ import { runSegmentTask } from './segment-task.ts';
 import type { SegmentTask } from './segment-task.ts';
 
 export function check(task: SegmentTask): Promise<TaskReply<void>> {
+  collectYoungGarbageSoon();
   return reply(() => runSegmentTask(task));
 }
 
@@ -18,6 +21,7 @@ export function merge(
 }
 
 export function write(task: ExportTask): Promise<TaskReply<ExportedFile | NotTextFound>> {
+  collectGarbage();
   return reply(() => runExportTask(task));
 }
 

@@ -1,7 +1,8 @@
 // Records as csv of two columns (RFC 4180), always in quotes, so that every byte is itself, and a
 // quote is two. Lines end in \n.
 
-import { appendByte, appendBytes, newGrowableBuffer } from '../../bytes/growable-buffer.ts';
+import { appendByte, appendBytes } from '../../bytes/growable-buffer.ts';
+import type { GrowableBuffer } from '../../bytes/growable-buffer.ts';
 import { COMMA, QUOTE } from '../../input/dialect.ts';
 import type { RowsWriter } from './rows-writer.ts';
 
@@ -9,12 +10,15 @@ const LINE_FEED = 0x0a;
 const HEADER = Buffer.from('key,value\n');
 
 export class CsvRows implements RowsWriter {
-  readonly #out = newGrowableBuffer();
+  readonly #out: GrowableBuffer;
   #source: Buffer | undefined;
   /** Of the source: the first quote from the last place that was looked at. */
   #quoteAt = -1;
 
-  constructor(hasHeader: boolean) {
+  /** The rows go into `out`, in place of what is in it. */
+  constructor(out: GrowableBuffer, hasHeader: boolean) {
+    this.#out = out;
+    out.length = 0;
     if (hasHeader) appendBytes(this.#out, HEADER, 0, HEADER.length);
   }
 

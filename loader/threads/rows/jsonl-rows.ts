@@ -7,12 +7,8 @@
 // long texts full of control characters go as base64, too.
 
 import { isUtf8 } from 'node:buffer';
-import {
-  appendByte,
-  appendBytes,
-  newGrowableBuffer,
-  reserve,
-} from '../../bytes/growable-buffer.ts';
+import { appendByte, appendBytes, reserve } from '../../bytes/growable-buffer.ts';
+import type { GrowableBuffer } from '../../bytes/growable-buffer.ts';
 import { QUOTE } from '../../input/dialect.ts';
 import { appendJsonString } from '../../parse/json/json-text.ts';
 import type { RowsWriter } from './rows-writer.ts';
@@ -29,7 +25,13 @@ const VALUE_BASE64 = Buffer.from(',"value_base64":');
 const END = Buffer.from('}\n');
 
 export class JsonlRows implements RowsWriter {
-  readonly #out = newGrowableBuffer();
+  readonly #out: GrowableBuffer;
+
+  /** The rows go into `out`, in place of what is in it. */
+  constructor(out: GrowableBuffer) {
+    this.#out = out;
+    out.length = 0;
+  }
 
   get byteCount(): number {
     return this.#out.length;

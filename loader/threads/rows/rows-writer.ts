@@ -9,6 +9,6 @@ export interface RowsWriter {
    * `bytes` must not change until `finish`; `view` is over the same bytes.
    */
   add(bytes: Buffer, view: DataView, keyStart: number, valueStart: number, end: number): void;
-  /** The whole file; the memory is the writer's, or the caller's if it stops using the writer. */
+  /** The whole file, valid until its memory is used for the next one. */
   finish(): Uint8Array;
 }
