@@ -26,7 +26,7 @@ export interface VerifySettings extends StoreSettings {
 }
 
 /** An object that is not as it must be, or not there. */
-export interface DamagedObject {
+interface DamagedObject {
   readonly name: string;
   readonly reason: string;
   /** What needs it, as `prices 41`; empty: all. */

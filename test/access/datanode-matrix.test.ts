@@ -189,6 +189,7 @@ it('takes segments of keyspaces that the caller may load, and sends those that t
         }
         // The datanode's credentials would be used there.
         const sent = await codeOf(() => push(target, caller, keyspace, 'http://127.0.0.1:1'));
+        const isOfCluster = refusalOf(caller, 'cluster', undefined) === undefined;
         const elsewhere = isOfCluster ? undefined : refusalOf(caller, 'operate', undefined);
         if (sent !== (expected ?? elsewhere ?? 'NOT_FOUND')) {
           wrong.push(`${caller} pull ${keyspace} from elsewhere: ${sent}`);
