@@ -48,7 +48,7 @@ const rooms = {
       'log-sink',
       'token-bucket',
     ],
-    ['ids', 'log', 'problem', 'shard-count', 'sweeper'],
+    ['ids', 'log', 'problem', 'progress-timer', 'shard-count', 'sweeper'],
     ['address', 'background', 'segment-name', 'units'],
     ['config', 'disk', 'process'],
     ['env'],
@@ -67,7 +67,7 @@ const rooms = {
     ['stages'],
     ['load', 'sample'],
     ['dry-run', 'transfer'],
-    ['backup', 'restore', 'stored', 'builds'],
+    ['backup', 'restore', 'stored', 'builds', 'export'],
     ['follow'],
   ],
   datanode: [

@@ -27,17 +27,22 @@ const INSTALL_MS_MAX = 180_000;
 
 /**
  * What is logic more than Node.js, or takes long to run for each version and enters no more of
- * Node.js.
+ * Node.js than the rest: sockets, HTTP, TLS, files, threads, native modules, and the main
+ * end-to-end tests stay.
  */
 const LEFT_OUT = [
-  'test/{bench,ci,cli,docs,proto,ring}/**',
+  'test/{bench,ci,cli,console,docs,proto,ring,routing}/**',
   'test/access/*-matrix.test.ts',
+  'test/archive/s3/random-faults.test.ts',
+  'test/datanode/{read-stats,view}/**',
   'test/loader/!(load).test.ts',
-  'test/loader/{corpus,detect,parse,plan,runs,stages}/**',
+  'test/loader/{backup,bytes,corpus,detect,export,formats,parse,plan,push,restore,runs,stages,work}/**',
   'test/loader/input/unzstd.test.ts',
+  'test/loader/threads/!(work-pool).test.ts',
   'test/master/!(server).test.ts',
-  'test/master/front/openapi.test.ts',
-  'test/master/{candidate,catalog,control,core,loads,metadata/copies,metadata/etcd,nodes,operations}/**',
+  'test/master/{candidate,catalog,control,core,front,loads,metadata/copies,metadata/etcd,nodes,operations}/**',
+  'test/resp/{cluster,commands,data,info,wire}/**',
+  'test/segment/!(golden|verify).test.ts',
   'test/e2e/!(main|docs)/**',
   'test/e2e/docs/!(install).test.ts',
   'test/e2e/*.test.ts',

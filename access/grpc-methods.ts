@@ -71,10 +71,10 @@ const CLUSTER_SERVICE: Methods = {
   GetArchive: operateAll,
   CleanArchive: operateAll,
   StepDown: operateAll,
-  // With what a backup needs; the segments themselves are fetched from the datanodes, which ask for
-  // more.
+  // All keyspaces with their settings, for a backup.
   GetRecords: operateAll,
-  GetManifest: operateAll,
+  // Where the segments of a version are; they are fetched from the datanodes, for the same right.
+  GetManifest: read,
 };
 
 const LOAD_SERVICE: Methods = {

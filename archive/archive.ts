@@ -13,7 +13,7 @@ import {
   encodeMark,
   encodeSnapshot,
 } from './layout.ts';
-import type { ArchiveMark, ArchivedManifest, Snapshot } from './layout.ts';
+import type { ArchiveMark, ArchivedManifest, Snapshot } from './archived.ts';
 import type { EncodedObject } from './named-json.ts';
 import { bodyOfBytes, readObject, requireConditions } from './open-store.ts';
 import type { ObjectStore, StoreCallOptions } from './object-store.ts';

@@ -16,15 +16,6 @@ import { damagedObject, decodeJson, decodeNamed, encodeJson, encodeNamed } from 
 import type { EncodedObject, JsonFamily } from './named-json.ts';
 import { isManifest, isMark, isSnapshot } from './schemas.ts';
 
-export type {
-  ArchivedKeyspace,
-  ArchivedManifest,
-  ArchivedSegment,
-  ArchivedTotals,
-  ArchiveMark,
-  Snapshot,
-} from './archived.ts';
-
 const FAMILY: JsonFamily = {
   format: 1,
   whole: 'archive',

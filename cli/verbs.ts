@@ -5,7 +5,7 @@
 //     verbs/keyspaces    keyspaces and their versions
 //     verbs/cluster      datanodes, shards, health
 //     verbs/access       users, roles, the audit log
-//     verbs/archive      backup and restore
+//     verbs/archive      backup, restore and export
 
 import type { Verb, VerbEntry } from './verb.ts';
 
@@ -100,6 +100,11 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
     follow: entry(
       'take each new version from the deep store of another cluster',
       () => import('./verbs/archive/follow.ts'),
+      true,
+    ),
+    export: entry(
+      'write a version as jsonl, csv or parquet into a folder or a bucket',
+      () => import('./verbs/archive/export.ts'),
       true,
     ),
     nodes: entry('list the datanodes', () => import('./verbs/cluster/nodes.ts')),

@@ -38,6 +38,18 @@ import {
 } from './upgrade-request.ts';
 
 const IDLE_MS_MAX = 10_000;
+/** The least time allowed for a transfer, and the slowest acceptable rate without a limit. */
+const DEADLINE_MS_MIN = 30_000;
+const BYTES_PER_MS_MIN = 1000;
+
+/**
+ * The time allowed for a segment, or whatever else is fetched at the same rate, in ms.
+ * `bytesPerSecondMax`: what a limit leaves for it; it may take twice as long.
+ */
+export function segmentDeadlineMs(byteCount: number, bytesPerSecondMax: number): number {
+  const perMs = Math.min(BYTES_PER_MS_MIN, bytesPerSecondMax / 1000 / 2);
+  return Math.ceil(DEADLINE_MS_MIN + byteCount / perMs);
+}
 
 /** The connections to one datanode, one per concurrent fetch. */
 export class SegmentFetches {

@@ -14,7 +14,7 @@ import { SteleError } from '../../base/errors.ts';
 import { Slots } from '../slots.ts';
 import type { StoreCallOptions } from '../object-store.ts';
 import type { S3Credentials } from './credentials/credentials.ts';
-import { cancelled, ProgressTimer } from './progress-timer.ts';
+import { cancelled, ProgressTimer } from '../../base/progress-timer.ts';
 import {
   failureError,
   faultError,

@@ -19,7 +19,7 @@ import type {
 } from '../object-store.ts';
 import { abortLeftovers, putInParts } from './multipart.ts';
 import type { MultipartResult } from './multipart.ts';
-import type { ProgressTimer } from './progress-timer.ts';
+import type { ProgressTimer } from '../../base/progress-timer.ts';
 import { bodyOf, S3Client } from './s3-client.ts';
 import type { S3Options } from './s3-options.ts';
 import { elementsIn, escapeXml, textIn } from './xml.ts';

@@ -1,11 +1,16 @@
-// What a backup and a restore print at their end.
+// What a backup, a restore and an export print at their end.
 
+import { listNames } from '../../base/ids.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { BackupSummary } from '../../loader/backup/backup.ts';
+import type { ArchiveReport } from '../../loader/backup/verify-archive.ts';
 import type { ListedSnapshot } from '../../loader/backup/list-snapshots.ts';
+import type { ExportSummary } from '../../loader/export/export.ts';
 import type { RestoreSummary } from '../../loader/restore/restore.ts';
 import { formatCount, formatTable } from '../text-table.ts';
 import { counted } from '../words.ts';
+
+const NEEDED_BY_SHOWN_MAX = 3;
 
 export function backupText(summary: BackupSummary): string {
   const { copied, dryRun, keyspaces, present, requests, seconds, snapshot } = summary;
@@ -60,6 +65,45 @@ export function restoreText(summary: RestoreSummary): string {
 
 function numberText(was: number, version: number): string {
   return version === 0 || version === was ? String(was) : `${was} (now ${version})`;
+}
+
+export function exportText(summary: ExportSummary): string {
+  const { bytes, compress, dataBytes, digest, dryRun, files, format, keyspace } = summary;
+  const { records, resumed, seconds, url, version } = summary;
+  const earlier = resumed > 0 ? `, ${formatCount(resumed)} of them by an earlier run` : '';
+  const about = dryRun ? `about ${counted(files, 'file')}` : counted(files, 'file');
+  const size = dryRun ? '' : `, ${formatBytes(bytes)}`;
+  return [
+    `keyspace  ${keyspace}, version ${version}`,
+    `records   ${formatCount(records)}, ${formatBytes(dataBytes)} of keys and values`,
+    `digest    ${digest}`,
+    `${dryRun ? 'to write' : 'written '}  ${about}${size} as ${format}${compress === 'none' ? '' : `, ${compress}`}${earlier}`,
+    `to        ${url}`,
+    dryRun ? 'Nothing was changed.' : `time      ${seconds.toFixed(2)} s`,
+  ].join('\n');
+}
+
+/** `repair`: what to do about damaged objects. */
+export function verifiedText(report: ArchiveReport, repair: string): string {
+  const { bytes, damaged, keyspaces, segments, seconds, snapshot, versions } = report;
+  const lines = damaged.map(({ name, neededBy, reason }) => {
+    const of = neededBy.length === 0 ? '' : ` (${listNames(neededBy, NEEDED_BY_SHOWN_MAX)})`;
+    return `DAMAGED   ${name}${of}: ${reason}`;
+  });
+  const counts = [
+    counted(keyspaces, 'keyspace'),
+    counted(versions, 'version'),
+    counted(segments, 'segment'),
+    formatBytes(bytes),
+  ];
+  lines.push(
+    `checked   ${counts.join(', ')}`,
+    `snapshot  ${snapshot || 'none can be read'}`,
+    `time      ${seconds.toFixed(2)} s`,
+  );
+  if (damaged.length === 0) lines.push('Everything is as it must be.');
+  else lines.push(`${counted(damaged.length, 'object')} damaged or missing. ${repair}`);
+  return lines.join('\n');
 }
 
 export function snapshotsText(snapshots: readonly ListedSnapshot[]): string {

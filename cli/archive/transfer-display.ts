@@ -1,4 +1,4 @@
-// The progress of a backup or a restore, on one line.
+// The progress of a backup, a restore or an export, on one line.
 
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { TransferProgress, TransferStage } from '../../loader/transfer/transfer-progress.ts';
@@ -11,6 +11,8 @@ const WORDS: Readonly<Record<TransferStage, string>> = {
   push: 'restoring',
   pull: 'pulling',
   rows: 'reading',
+  write: 'writing',
+  check: 'checking',
   commit: 'committing',
 };
 

@@ -1,10 +1,10 @@
-// Runs a backup or a restore: shows its progress, and ends it in order when a signal comes.
+// Runs a backup, a restore or an export: shows its progress, and ends it in order when a signal comes.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { TransferHooks } from '../../loader/transfer/open-transfer.ts';
 import type { TransferProgress } from '../../loader/transfer/transfer-progress.ts';
-import { errorJson, reportNotice } from '../exit.ts';
+import { EXIT_OK, errorJson, reportNotice } from '../exit.ts';
 import { untilInterrupted } from '../interruption.ts';
 import { ProgressDisplay } from '../load/progress-display.ts';
 import type { Output } from '../output.ts';
@@ -12,12 +12,12 @@ import type { GlobalSettings } from '../verb.ts';
 import { commandText } from '../words.ts';
 import { formatTransfer } from './transfer-display.ts';
 
-/** `run` returns what prints the result. Returns the exit code. */
+/** `run` returns what prints the result, and returns the exit code unless that is 0. */
 export async function watched(
   output: Output,
   global: GlobalSettings,
   isJson: boolean,
-  run: (hooks: TransferHooks) => Promise<() => void>,
+  run: (hooks: TransferHooks) => Promise<() => number | void>,
 ): Promise<number> {
   const { createLogger } = await import('../../base/log.ts');
   const log = createLogger('archive', global);
@@ -34,8 +34,7 @@ export async function watched(
         },
       });
       display.finish();
-      print();
-      return 0;
+      return print() ?? EXIT_OK;
     } catch (thrown) {
       display.finish();
       if (thrown instanceof SteleError && thrown.code === 'CANCELLED' && signal.aborted) {

@@ -1,4 +1,5 @@
-// Who may send segments to a datanode, and fetch them: loaders, its peers, and backups.
+// Who may send segments to a datanode, and fetch them: loaders, its peers, backups and
+// exports.
 
 import { requireRight } from '../../access/subject.ts';
 import type { Subject } from '../../access/subject.ts';
@@ -19,7 +20,7 @@ export function segmentKeeperOf(node: Datanode): SegmentKeeper {
     },
     pace: (byteCount) => node.brake.take(byteCount),
     give: async (wish, subject) => {
-      if (subject?.isCluster === false) requireBackup(subject, wish.keyspaceUid, node);
+      if (subject?.isCluster === false) requireRead(subject, wish.keyspaceUid, node);
       return node.outgoing(wish);
     },
   };
@@ -42,9 +43,7 @@ function requireOrigin(subject: Subject, { s3Endpoint }: SegmentOrigin): void {
   if (s3Endpoint !== '') requireRight(subject, 'operate');
 }
 
-/** Throws PERMISSION_DENIED. A backup takes all the data, and is the work of an operator. */
-function requireBackup(subject: Subject, keyspaceUid: string, { cluster }: Datanode): void {
-  const name = cluster.keyspaceOf(keyspaceUid)?.name;
-  requireRight(subject, 'read', name);
-  requireRight(subject, 'operate', name);
+/** Throws PERMISSION_DENIED. A segment has nothing but records that its reader may read anyway. */
+function requireRead(subject: Subject, keyspaceUid: string, { cluster }: Datanode): void {
+  requireRight(subject, 'read', cluster.keyspaceOf(keyspaceUid)?.name);
 }

@@ -17,6 +17,7 @@ import type { BackgroundTasks } from '../../base/background.ts';
 import type { CopyFailure, CopyOrder, StoreRef } from '../../proto/gen/stele/v1/datanode.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import type { CallOptions, DatanodeLink, FetchTarget, LinkFactory } from '../../proto/ports.ts';
+import { segmentDeadlineMs } from '../../transport/segment-fetch.ts';
 import type { Intake } from './intake.ts';
 import { BRAKED_BYTES_PER_SECOND_MIN } from './intake-brake.ts';
 import type { IntakeBrake } from './intake-brake.ts';
@@ -25,9 +26,6 @@ import { Pacer } from './pacer.ts';
 
 const QUEUE_MAX = 100_000;
 const FAILURES_KEPT_MAX = 1000;
-/** The least time allowed for a transfer, and the slowest acceptable rate. */
-const FETCH_DEADLINE_BASE_MS = 30_000;
-const FETCH_BYTES_PER_MS_MIN = 1000;
 /** Shorter pauses are accumulated. */
 const PAUSE_MS_MIN = 10;
 
@@ -228,18 +226,17 @@ export class Copier {
     fill: (into: FetchTarget, options: FetchOptions) => Promise<void>,
   ): Promise<Buffer> {
     const bytes = Buffer.from(new SharedArrayBuffer(byteLength));
-    const deadlineMs = FETCH_DEADLINE_BASE_MS + byteLength / this.#slowestBytesPerMs();
+    const deadlineMs = segmentDeadlineMs(byteLength, this.#bytesPerSecondOfOne());
     const into = { bytes, pace: (byteCount: number) => this.#pauseMs(byteCount) };
     await fill(into, { deadlineMs, signal: this.#abort.signal });
     return bytes;
   }
 
-  #slowestBytesPerMs(): number {
-    const { concurrency } = this.#options;
+  /** What the limits leave for each of the copies that run at the same time. */
+  #bytesPerSecondOfOne(): number {
     const { bytesPerSecondMax } = this.#pacer;
     const paced = bytesPerSecondMax > 0 ? bytesPerSecondMax : Infinity;
-    const slowest = Math.min(paced, BRAKED_BYTES_PER_SECOND_MIN) / 1000 / concurrency / 2;
-    return Math.min(FETCH_BYTES_PER_MS_MIN, slowest);
+    return Math.min(paced, BRAKED_BYTES_PER_SECOND_MIN) / this.#options.concurrency;
   }
 
   /** How long to pause after `byteCount` bytes. All copies share one rate. */

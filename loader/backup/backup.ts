@@ -6,7 +6,7 @@
 // interrupted goes on when it is run again. The snapshot is written last: before it, the archive
 // has not changed for readers.
 
-import type { ArchivedKeyspace, ArchivedManifest } from '../../archive/layout.ts';
+import type { ArchivedKeyspace, ArchivedManifest } from '../../archive/archived.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import type { GetRecordsResponse, KeyspaceRecords } from '../../proto/gen/stele/v1/cluster.ts';
 import { Tier } from '../../proto/gen/stele/v1/view.ts';

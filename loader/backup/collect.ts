@@ -35,7 +35,7 @@ export async function collectAgain(
   const collected: Collected[] = [];
   for (const { keyspace, version } of versions) {
     try {
-      const { segments } = await cluster.manifest(keyspace.uid, version.number);
+      const segments = await cluster.manifest(keyspace, version.number);
       collected.push({ keyspace, version, segments });
     } catch (thrown) {
       if (!(thrown instanceof SteleError) || thrown.code !== 'VERSION_NOT_FOUND') throw thrown;

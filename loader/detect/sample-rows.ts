@@ -49,7 +49,8 @@ export function sampleRows(
   const ranges: [number, number][] = [];
   for (let at = start; at < head.length && ranges.length < rowsMax;) {
     const end = format === 'csv' ? records.endOf(at) : lineEnd(head, at);
-    const mayBeCutShort = end === head.length && !isWhole;
+    // A quote that nothing closes up to the end of the head may be closed after it.
+    const mayBeCutShort = (end === head.length || records.wasOpenAtEnd) && !isWhole;
     const isFar = end - start > bytesMax;
     if ((mayBeCutShort || isFar) && ranges.length > 0) break;
     const isComment = comment.length > 0 && head.indexOf(comment, at) === at;

@@ -7,7 +7,7 @@
 // later the version there.
 
 import { segmentObject } from '../../archive/layout.ts';
-import type { ArchivedManifest } from '../../archive/layout.ts';
+import type { ArchivedManifest } from '../../archive/archived.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { CommitSettings } from '../settings.ts';
 import { prepareRows } from '../restore/restore-rows.ts';

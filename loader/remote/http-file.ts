@@ -6,9 +6,10 @@
 // A broken answer goes on from where it broke; a server that is down is asked again for about a
 // minute.
 
-import { sleep } from '../../base/clock.ts';
+import { sleep, systemTime } from '../../base/clock.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
+import { ProgressTimer } from '../../base/progress-timer.ts';
 import { remoteChanged, shownUrl } from './remote-file.ts';
 import type { RemoteFile } from './remote-file.ts';
 
@@ -90,7 +91,10 @@ class HttpFile implements RemoteFile {
   }
 
   async *stream(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    const answer = await this.#request.repeat(signal, (inner) => this.#request.get(inner, {}));
+    // The body is read after the request has ended, and `signal` must end that as well.
+    const answer = await this.#request.repeat(signal, (inner) =>
+      this.#request.get(AbortSignal.any([signal, inner]), {}),
+    );
     try {
       for await (const piece of answer.body ?? []) {
         signal.throwIfAborted();
@@ -192,22 +196,21 @@ class HttpRequest {
     run: (signal: AbortSignal, progressed: () => void) => Promise<Result>,
   ): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
-      const idle = new AbortController();
-      const fail = (): void => idle.abort(new Error(`no byte for ${this.#idleMs / 1000} s`));
-      let timer = setTimeout(fail, this.#idleMs);
+      const timer = new ProgressTimer(systemTime, this.#idleMs, undefined, outer);
+      const { signal } = timer;
       const progressed = (): void => {
         attempt = 1;
-        clearTimeout(timer);
-        timer = setTimeout(fail, this.#idleMs);
+        timer.progressed(0);
       };
       try {
-        return await run(AbortSignal.any([outer, idle.signal]), progressed);
+        return await run(signal, progressed);
       } catch (thrown) {
         if (outer.aborted) throw toSteleError(thrown, 'CANCELLED');
-        if (thrown instanceof SteleError) throw thrown;
-        if (attempt >= ATTEMPTS_MAX) throw this.#gone(idle.signal.reason ?? thrown);
+        const isLate = signal.aborted;
+        if (thrown instanceof SteleError && !isLate) throw thrown;
+        if (attempt >= ATTEMPTS_MAX) throw this.#gone(isLate ? signal.reason : thrown);
       } finally {
-        clearTimeout(timer);
+        timer.end();
       }
       const most = Math.min(BACKOFF_MS_MAX, this.#backoffMs * 2 ** attempt);
       await sleep(most * (0.5 + Math.random() / 2), outer);

@@ -9,7 +9,7 @@
 //       with another uid         the digest wanted as current              nothing: it is there
 //                                otherwise                                 refused
 
-import type { ArchivedManifest } from '../../archive/layout.ts';
+import type { ArchivedManifest } from '../../archive/archived.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { WantedKeyspace } from './snapshot.ts';
 

@@ -1,7 +1,7 @@
 // Reads a segment of an archive into memory that threads share.
 
 import { segmentObject } from '../../archive/layout.ts';
-import type { ArchivedSegment } from '../../archive/layout.ts';
+import type { ArchivedSegment } from '../../archive/archived.ts';
 import type { Transfer } from '../transfer/open-transfer.ts';
 
 /**

@@ -15,7 +15,7 @@ import { makeFolder } from '../../base/disk/make-folder.ts';
 import { lockFolder } from '../../base/disk/folder-lock.ts';
 import type { FolderLock } from '../../base/disk/folder-lock.ts';
 import { SteleError } from '../../base/errors.ts';
-import type { ArchivedManifest, ArchivedSegment } from '../../archive/layout.ts';
+import type { ArchivedManifest, ArchivedSegment } from '../../archive/archived.ts';
 import { forEachBounded } from '../bytes/bounded.ts';
 import { runLoad } from '../load.ts';
 import { loadSettings } from '../settings.ts';

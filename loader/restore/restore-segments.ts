@@ -6,7 +6,7 @@
 // Nothing is visible before all segments of all keyspaces are on their datanodes, so an archive
 // that turns out to be damaged changes nothing. Segments that a datanode has are not read again.
 
-import type { ArchivedManifest, ArchivedSegment } from '../../archive/layout.ts';
+import type { ArchivedManifest, ArchivedSegment } from '../../archive/archived.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { KEEP_DEFAULT, KEEP_MAX } from '../../base/limits.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';

@@ -1,7 +1,7 @@
 // Finds a snapshot in an archive, and reads all that it names before anything is written.
 
 import { SNAPSHOTS, segmentObject } from '../../archive/layout.ts';
-import type { ArchivedKeyspace, ArchivedManifest, Snapshot } from '../../archive/layout.ts';
+import type { ArchivedKeyspace, ArchivedManifest, Snapshot } from '../../archive/archived.ts';
 import { SteleError } from '../../base/errors.ts';
 import { shorten } from '../../base/ids.ts';
 import type { Transfer } from '../transfer/open-transfer.ts';

@@ -5,7 +5,7 @@
 // datanodes pull what they do not have yet.
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
-import type { ArchivedSegment } from '../../archive/layout.ts';
+import type { ArchivedSegment } from '../../archive/archived.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
 import type { CommitLoadRequest, CommitLoadResponse } from '../../proto/gen/stele/v1/load.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';

@@ -1,6 +1,6 @@
 // A version whose segments are finished and lie in a store.
 
-import type { ArchivedSegment, ArchivedTotals } from '../../archive/layout.ts';
+import type { ArchivedSegment, ArchivedTotals } from '../../archive/archived.ts';
 
 /** A segment, and the name of its object below the URL. */
 export interface StoredSegment extends ArchivedSegment {

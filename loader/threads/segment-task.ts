@@ -8,6 +8,8 @@ import { boundsOf, openSegment } from '../../segment/reader.ts';
 import type { Segment } from '../../segment/reader.ts';
 import { newRecordBounds } from '../../segment/record.ts';
 import { verifySegment } from '../../segment/verify.ts';
+import { newGrowableBuffer } from '../bytes/growable-buffer.ts';
+import { CsvRows } from './rows/csv-rows.ts';
 
 export interface SegmentTask {
   /** The segments of one shard, oldest first; each begins a SharedArrayBuffer. */
@@ -23,9 +25,6 @@ export interface SegmentTask {
 }
 
 const BUFFER_BYTES = 1024 * 1024;
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const LINE_FEED = 0x0a;
 
 /** Throws CORRUPT, UNKNOWN_FORMAT, and the system's error of a file that cannot be written. */
 export function runSegmentTask({ rowsPath, segments }: SegmentTask): void {
@@ -49,66 +48,18 @@ function writeRows(path: string, segments: readonly Segment[]): void {
   const segment = others.length === 0 ? only : openSegment(mergeSegments(segments).bytes);
   const file = openSync(path, 'wx', 0o600);
   try {
-    const out = new RowWriter(file);
+    const rows = new CsvRows(newGrowableBuffer(), false);
     const bounds = newRecordBounds();
     for (let at = segment.recordsStart; at < segment.recordsEnd; at = bounds.end) {
       boundsOf(segment, at, bounds);
-      out.field(segment.bytes, bounds.keyStart, bounds.valueStart, COMMA);
-      out.field(segment.bytes, bounds.valueStart, bounds.end, LINE_FEED);
+      rows.add(segment.bytes, segment.view, bounds.keyStart, bounds.valueStart, bounds.end);
+      if (rows.byteCount >= BUFFER_BYTES) writeAll(file, rows.take());
     }
-    out.flush();
+    writeAll(file, rows.take());
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-}
-
-/** Fields in quotes, so that every byte is itself, and a quote is two (RFC 4180). */
-class RowWriter {
-  readonly #file: number;
-  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
-  #used = 0;
-  /** Of the segment: the first quote from the last place that was looked at. */
-  #quoteAt = -1;
-
-  constructor(file: number) {
-    this.#file = file;
-  }
-
-  field(bytes: Buffer, start: number, end: number, after: number): void {
-    this.#byte(QUOTE);
-    for (let at = start; at < end;) {
-      if (this.#quoteAt < at) this.#quoteAt = indexOfQuote(bytes, at);
-      const hasQuote = this.#quoteAt < end;
-      const next = hasQuote ? this.#quoteAt + 1 : end;
-      this.#bytes(bytes, at, next);
-      if (hasQuote) this.#byte(QUOTE);
-      at = next;
-    }
-    this.#byte(QUOTE);
-    this.#byte(after);
-  }
-
-  flush(): void {
-    writeAll(this.#file, this.#buffer.subarray(0, this.#used));
-    this.#used = 0;
-  }
-
-  #byte(byte: number): void {
-    if (this.#used === BUFFER_BYTES) this.flush();
-    this.#buffer[this.#used++] = byte;
-  }
-
-  #bytes(bytes: Buffer, start: number, end: number): void {
-    if (end - start > BUFFER_BYTES - this.#used) this.flush();
-    if (end - start > BUFFER_BYTES) writeAll(this.#file, bytes.subarray(start, end));
-    else this.#used += bytes.copy(this.#buffer, this.#used, start, end);
-  }
-}
-
-function indexOfQuote(bytes: Buffer, from: number): number {
-  const found = bytes.indexOf(QUOTE, from);
-  return found < 0 ? Infinity : found;
 }
 
 function writeAll(file: number, bytes: Buffer): void {

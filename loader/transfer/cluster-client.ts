@@ -1,5 +1,5 @@
 /* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
-// What a backup and a restore ask of the masters, apart from a load.
+// What a backup, a restore and an export ask of the masters, apart from a load.
 
 import { SteleError } from '../../base/errors.ts';
 import { ClusterServiceClient } from '../../proto/gen/stele/v1/cluster.ts';
@@ -19,15 +19,14 @@ const DEADLINE_MS = 30_000;
 /** Merges may come in between its parts. */
 const MANIFEST_ATTEMPTS_MAX = 10;
 
-/** All segments of a version, as of one revision. */
-export interface HeldManifest {
-  readonly revision: number;
-  readonly segments: readonly HeldSegment[];
-}
-
 export interface HeldSegment extends Pick<StoredSegment, 'overwritten'> {
   readonly info: NonNullable<StoredSegment['segment']>;
   readonly holders: readonly NodeView[];
+}
+
+interface KeyspaceRef {
+  readonly name: string;
+  readonly uid: string;
 }
 
 export class ClusterClient {
@@ -47,10 +46,13 @@ export class ClusterClient {
     return this.#call((client) => client.getRecords, { keyspaces: [...keyspaces] }, true);
   }
 
-  /** Throws VERSION_NOT_FOUND if the version is not kept any more. */
-  async manifest(keyspaceUid: string, version: number): Promise<HeldManifest> {
+  /**
+   * All segments of a version, as of one revision. Throws VERSION_NOT_FOUND if the version is not
+   * kept any more.
+   */
+  async manifest(keyspace: KeyspaceRef, version: number): Promise<readonly HeldSegment[]> {
     for (let attempt = 1; attempt <= MANIFEST_ATTEMPTS_MAX; attempt++) {
-      const found = await this.#manifestOnce(keyspaceUid, version);
+      const found = await this.#manifestOnce(keyspace, version);
       if (found !== undefined) return found;
     }
     const text = `The deltas of version ${version} are merged all the time; run it again later.`;
@@ -58,15 +60,18 @@ export class ClusterClient {
   }
 
   /** Undefined if it has changed between its parts. */
-  async #manifestOnce(keyspaceUid: string, version: number): Promise<HeldManifest | undefined> {
+  async #manifestOnce(
+    { name: keyspace, uid: keyspaceUid }: KeyspaceRef,
+    version: number,
+  ): Promise<readonly HeldSegment[] | undefined> {
     const segments: HeldSegment[] = [];
     for (let revision: number | undefined; ;) {
-      const request = { keyspaceUid, version, first: segments.length };
+      const request = { keyspaceUid, version, first: segments.length, keyspace };
       const part = await this.#call((client) => client.getManifest, request, true);
       if (revision !== undefined && revision !== part.revision) return undefined;
       ({ revision } = part);
       segments.push(...part.segments.map((one) => heldSegment(one, part.nodes)));
-      if (segments.length >= part.segmentsTotal) return { revision, segments };
+      if (segments.length >= part.segmentsTotal) return segments;
       if (part.segments.length === 0) return undefined;
     }
   }

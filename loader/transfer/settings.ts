@@ -33,3 +33,5 @@ export type TransferSettings = SettingsOf<typeof transferOptions>;
 
 /** Bytes of segments in memory at the same time. */
 export const SEGMENT_MEMORY_BYTES = 256 * 1024 * 1024;
+/** Of an export: segments, and the files that are made from them. */
+export const EXPORT_MEMORY_BYTES = 512 * 1024 * 1024;

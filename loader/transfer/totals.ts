@@ -1,6 +1,6 @@
 // Totals in messages and in archives.
 
-import type { ArchivedTotals } from '../../archive/layout.ts';
+import type { ArchivedTotals } from '../../archive/archived.ts';
 import type { RecordTotals } from '../../proto/gen/stele/v1/segment.ts';
 
 const NO_DIGEST = '0'.repeat(32);

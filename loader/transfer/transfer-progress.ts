@@ -1,8 +1,9 @@
-// The numbers of a backup or a restore while it runs.
+// The numbers of a backup, a restore or an export while it runs.
 
 import { monotonicNowMs } from '../../base/clock.ts';
 
-export type TransferStage = 'plan' | 'copy' | 'push' | 'pull' | 'rows' | 'commit';
+export type TransferStage =
+  'plan' | 'copy' | 'push' | 'pull' | 'rows' | 'write' | 'check' | 'commit';
 
 /** What a progress line needs. */
 export interface TransferProgress {

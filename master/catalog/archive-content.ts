@@ -5,7 +5,7 @@ import type {
   ArchivedManifest,
   ArchivedTotals,
   Snapshot,
-} from '../../archive/layout.ts';
+} from '../../archive/archived.ts';
 import { archivedIn } from './archive-transitions.ts';
 import type { CatalogState } from './catalog.ts';
 import { clusterOf, isHeld, versionsByKeyspace } from './queries.ts';

@@ -14,6 +14,7 @@ import type { KeyspaceUid } from '../../base/ids.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
 import { sleep, wallClockIsoIn } from '../../base/clock.ts';
 import type { Env } from '../../base/env.ts';
+import { toSteleError } from '../../base/errors.ts';
 import type { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { TierProgress } from '../../proto/gen/stele/v1/cluster.ts';
@@ -278,6 +279,11 @@ export class Leader implements ViewSource {
     this.#options.background.run('note keyspaces', async () => {
       try {
         await this.catalog.update((state) => noteObserved(state, found));
+      } catch (thrown) {
+        // No fault: a leader that was just replaced can write no more, and its successor notes them.
+        const { code, message } = toSteleError(thrown);
+        if (code !== 'UNAVAILABLE') throw thrown;
+        this.#options.log.warn({ code }, `the states of keyspaces were not noted: ${message}`);
       } finally {
         this.#noting = false;
       }

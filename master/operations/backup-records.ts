@@ -75,11 +75,14 @@ function versionRecords(version: VersionRecord): VersionRecords {
 /** Throws VERSION_NOT_FOUND if the version is not kept (any more). */
 export function getManifest(leader: Leader, request: GetManifestRequest): GetManifestResponse {
   const { state } = leader.catalog;
-  const { first, keyspaceUid, version } = request;
+  const { first, keyspace, keyspaceUid, version } = request;
   const ref = versionId(keyspaceUid, version);
   const manifest = state.manifest.get(ref);
-  if (manifest === undefined || state.version.get(ref)?.state !== 'COMMITTED') {
-    const of = state.keyspace.get(keyspaceUid as KeyspaceUid)?.name ?? shorten(keyspaceUid);
+  const name = state.keyspace.get(keyspaceUid as KeyspaceUid)?.name;
+  // The right to read was checked for the keyspace of that name.
+  const isAllowed = keyspace === '' || keyspace === name;
+  if (manifest === undefined || !isAllowed || state.version.get(ref)?.state !== 'COMMITTED') {
+    const of = keyspace || (name ?? shorten(keyspaceUid));
     throw new SteleError(
       'VERSION_NOT_FOUND',
       `Version ${version} of '${of}' is not kept any more.`,

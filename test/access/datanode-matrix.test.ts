@@ -166,7 +166,7 @@ it('answers lookups of keyspaces that the caller may read, and of no other', asy
   expect(wrong).toEqual([]);
 });
 
-it('takes segments of keyspaces that the caller may load, and sends them to the cluster and to operators', async () => {
+it('takes segments of keyspaces that the caller may load, and sends those that the caller may read', async () => {
   const { target } = await start();
   const wrong: string[] = [];
   const bytes = Buffer.from(new SharedArrayBuffer(1024));
@@ -175,14 +175,11 @@ it('takes segments of keyspaces that the caller may load, and sends them to the 
   await Promise.all(
     KNOWN.map(async (caller) => {
       const fetches = new SegmentFetches(target, identityOf(caller));
-      const wish = { keyspaceUid: TEST_UID, segmentId: 'x', expectNode: 'n1' };
-      const fetched = await codeOf(() => fetches.fetch(wish, into, options));
-      fetches.close();
-      const isOfCluster = refusalOf(caller, 'cluster', undefined) === undefined;
-      const refused = isOfCluster ? undefined : refusalOf(caller, 'operate', undefined);
-      const expectedFetch = refused ?? 'NOT_FOUND';
-      if (fetched !== expectedFetch) wrong.push(`${caller} fetch: ${fetched}`);
       for (const keyspace of KEYSPACES) {
+        const wish = { keyspaceUid: UIDS[keyspace], segmentId: 'x', expectNode: 'n1' };
+        const fetched = await codeOf(() => fetches.fetch(wish, into, options));
+        const expectedFetch = refusalOf(caller, 'read', keyspace) ?? 'NOT_FOUND';
+        if (fetched !== expectedFetch) wrong.push(`${caller} fetch ${keyspace}: ${fetched}`);
         const put = await codeOf(() => push(target, caller, keyspace));
         const expected = refusalOf(caller, 'load', keyspace);
         if (put !== expected) wrong.push(`${caller} put ${keyspace}: ${put}`);
@@ -192,11 +189,13 @@ it('takes segments of keyspaces that the caller may load, and sends them to the 
         }
         // The datanode's credentials would be used there.
         const sent = await codeOf(() => push(target, caller, keyspace, 'http://127.0.0.1:1'));
+        const isOfCluster = refusalOf(caller, 'cluster', undefined) === undefined;
         const elsewhere = isOfCluster ? undefined : refusalOf(caller, 'operate', undefined);
         if (sent !== (expected ?? elsewhere ?? 'NOT_FOUND')) {
           wrong.push(`${caller} pull ${keyspace} from elsewhere: ${sent}`);
         }
       }
+      fetches.close();
     }),
   );
   expect(wrong).toEqual([]);

@@ -69,7 +69,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   CleanArchive: ['operate', '*'],
   StepDown: ['operate', '*'],
   GetRecords: ['operate', '*'],
-  GetManifest: ['operate', '*'],
+  GetManifest: ['read'],
   BeginLoad: ['load'],
   ReportProgress: ['load'],
   CommitLoad: ['load'],

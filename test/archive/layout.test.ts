@@ -11,7 +11,7 @@ import {
   encodeSnapshot,
   segmentObject,
 } from '../../archive/layout.ts';
-import type { ArchivedManifest, Snapshot } from '../../archive/layout.ts';
+import type { ArchivedManifest, Snapshot } from '../../archive/archived.ts';
 import { someManifest, someSnapshot, UID } from '../support/archives.ts';
 
 const manifest = encodeManifest(someManifest());

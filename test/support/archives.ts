@@ -1,6 +1,6 @@
 // Manifests and snapshots for tests.
 
-import type { ArchivedManifest, ArchivedSegment, Snapshot } from '../../archive/layout.ts';
+import type { ArchivedManifest, ArchivedSegment, Snapshot } from '../../archive/archived.ts';
 
 export const UID = '0123456789abcdef';
 

@@ -70,6 +70,8 @@ export class CsvRecords {
   readonly #comment: Buffer;
   readonly #quotes: Finder = { byte: QUOTE, from: 0, upTo: 0, isHit: false };
   readonly #newlines: Finder = { byte: NEWLINE, from: 0, upTo: 0, isHit: false };
+  /** Whether a field was open at the end of the source, so that its end may be after that. */
+  wasOpenAtEnd = false;
 
   constructor(source: ByteSource, rules: RecordRules) {
     this.#source = source;
@@ -174,7 +176,10 @@ export class CsvRecords {
     let at = open + 1;
     for (;;) {
       const quote = source.find(QUOTE, at, limit);
-      if (quote < 0 || quote >= limit) return -1;
+      if (quote < 0 || quote >= limit) {
+        if (limit === source.end) this.wasOpenAtEnd = true;
+        return -1;
+      }
       if (source.byteAt(quote + 1) === QUOTE) {
         at = quote + 2;
         continue;

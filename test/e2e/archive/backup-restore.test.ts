@@ -19,7 +19,7 @@ import type {
   VersionJson,
 } from '../../support/process/archived-cluster.ts';
 import { TestCluster } from '../../support/process/cluster.ts';
-import { flags, stele } from '../../support/process/stele-process.ts';
+import { flags } from '../../support/process/stele-process.ts';
 import { removeAtEnd } from '../../support/process/watchdog.ts';
 import { TestS3 } from '../../support/s3/s3-server.ts';
 
@@ -70,10 +70,10 @@ beforeAll(async () => {
       expect(first.copied).toEqual(dry.copied);
       expect(first.copied.objects).toBeGreaterThan(32);
       // Parked segments are fetched as well, and nothing is copied twice.
-      await stele(['suspend', 'geo', ...flags({ master: cluster.masterGrpc })]);
+      await run(cluster, ['suspend', 'geo']);
       const again = await succeed<BackupJson>(cluster, ['backup', url], env);
       expect(again).toMatchObject({ copied: { objects: 0, bytes: 0 }, present: first.copied });
-      await stele(['resume', 'geo', ...flags({ master: cluster.masterGrpc })]);
+      await run(cluster, ['resume', 'geo']);
     }
     const beside = ['restore', stores[1]![1]()[0], 'prices', '--as', 'beside'];
     expect(await succeed<RestoreJson>(cluster, beside, s3.environment)).toMatchObject({

@@ -114,6 +114,11 @@ test('what was committed is there, though every fourth request fails', async () 
   await cluster.loadRows('numbers', rows, 2);
   await allArchived();
   expect(await snapshot()).toEqual({ numbers: { current: 2, versions: [1, 2] } });
+  // The leader says where the store is.
+  const words = ['archive', 'verify', ...flags({ master: cluster.masterGrpc, output: 'json' })];
+  const verified = await steleShared(words, s3.environment);
+  expect(JSON.parse(verified.stdout)).toMatchObject({ url: s3.url, versions: 2, damaged: [] });
+  expect(verified.code).toBe(0);
 });
 
 test('shards that no datanode has any more come back by themselves, with the same digest', async () => {

@@ -2,9 +2,11 @@
 // bad URLs and credentials. Nothing is half done.
 
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { ArchiveReport } from '../../../loader/backup/verify-archive.ts';
 import {
   failureOf,
   folderUrl,
+  jsonOf,
   run,
   startFilled,
   succeed,
@@ -42,13 +44,18 @@ afterAll(async () => {
 });
 
 /** Changes the bytes of the last object below a folder; undefined: removes it. */
+let damagedName = '';
 function damage(folder: string, change: (bytes: Buffer) => Buffer | undefined): void {
   const key = [...s3.objects.keys()].sort().findLast((one) => one.includes(`/${folder}/`)) ?? '';
+  damagedName = key.slice(key.indexOf(`${folder}/`));
   const found = s3.objects.get(key);
   const bytes = found && change(Buffer.from(found.bytes));
   if (found === undefined || bytes === undefined) s3.objects.delete(key);
   else s3.objects.set(key, { ...found, bytes });
 }
+
+const verify = (...words: string[]): ReturnType<typeof run> =>
+  run(empty, ['archive', 'verify', '--url', s3.url, ...words], s3.environment);
 
 function flip(bytes: Buffer): Buffer {
   const at = bytes.length >> 1;
@@ -86,6 +93,20 @@ test.each<[string, string, string, () => void]>([
     const failure = failureOf(await run(empty, ['restore', s3.url, ...words], s3.environment));
     expect(failure).toMatchObject({ exit: 1, code, message: expect.stringContaining(says) });
   }
+  const verified = await verify();
+  if (code === 'NOT_FOUND' && says !== 'manifests/') {
+    expect(failureOf(verified)).toMatchObject({ exit: 1, code });
+  } else {
+    const { damaged } = JSON.parse(verified.stdout) as ArchiveReport;
+    expect(damaged.map(({ name }) => name)).toEqual([damagedName]);
+    expect(verified.code).toBe(1);
+  }
+});
+
+test('an archive that is whole is verified, and one keyspace of it', async () => {
+  expect(jsonOf(await verify())).toMatchObject({ keyspaces: 2, versions: 4, damaged: [] });
+  expect(jsonOf(await verify('--keyspace', 'geo'))).toMatchObject({ keyspaces: 1, versions: 2 });
+  expect(failureOf(await verify('--keyspace', 'x'))).toMatchObject({ code: 'KEYSPACE_NOT_FOUND' });
 });
 
 test('a flipped byte in a segment, where rows are restored', async () => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { SteleError } from '../../../base/errors.ts';
 import { collectManifests } from '../../../loader/backup/collect.ts';
 import { missingSegments } from '../../../loader/backup/missing.ts';
-import type { HeldManifest } from '../../../loader/transfer/cluster-client.ts';
+import type { HeldSegment } from '../../../loader/transfer/cluster-client.ts';
 import type { Transfer } from '../../../loader/transfer/open-transfer.ts';
 import { Tier } from '../../../proto/gen/stele/v1/view.ts';
 import { someManifest, UID } from '../../support/archives.ts';
@@ -29,9 +29,9 @@ function transferWithout(...dropped: number[]) {
     overwritten: undefined,
     holders: [],
   }));
-  const manifest = async (_: string, version: number): Promise<HeldManifest> => {
+  const manifest = async (_: unknown, version: number): Promise<HeldSegment[]> => {
     if (dropped.includes(version)) throw new SteleError('VERSION_NOT_FOUND', 'gone');
-    return { revision: 0, segments };
+    return segments;
   };
   const notice = (sentence: string): void => void notices.push(sentence);
   return { transfer: { cluster: { manifest }, notice } as unknown as Transfer, notices };

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { Archive } from '../../../archive/archive.ts';
 import { segmentObject } from '../../../archive/layout.ts';
-import type { ArchivedSegment } from '../../../archive/layout.ts';
+import type { ArchivedSegment } from '../../../archive/archived.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { copySegments } from '../../../loader/backup/copy-segments.ts';
 import { Semaphore } from '../../../loader/bytes/bounded.ts';
@@ -44,7 +44,7 @@ async function copy(manifests: readonly ArchivedSegment[][], replicaWait: number
   let asked = 0;
   const manifest = async () => {
     const segments = manifests[Math.min(asked++, manifests.length - 1)] ?? [];
-    return { revision: asked, segments: segments.map(held) };
+    return segments.map(held);
   };
   const transfer = {
     archive: new Archive(store),

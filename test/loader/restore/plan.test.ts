@@ -1,7 +1,7 @@
 // How a keyspace is restored, by what the cluster has.
 
 import { describe, expect, test } from 'vitest';
-import type { ArchivedManifest } from '../../../archive/layout.ts';
+import type { ArchivedManifest } from '../../../archive/archived.ts';
 import { planKeyspace } from '../../../loader/restore/plan.ts';
 import type { PresentKeyspace } from '../../../loader/restore/plan.ts';
 import type { WantedKeyspace } from '../../../loader/restore/snapshot.ts';

@@ -10,35 +10,16 @@ import { runDryRun } from '../../../loader/dry-run.ts';
 import { rowsFlags } from '../../../loader/restore/rows-flags.ts';
 import { loadSettings } from '../../../loader/settings.ts';
 import { runSegmentTask } from '../../../loader/threads/segment-task.ts';
-import { buildSegment } from '../../../segment/builder.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
-import { recordBytes, writeRecord } from '../../../segment/record.ts';
+import { TEST_UID, segmentOfRows } from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-
-const UID = '0123456789abcdef';
-
-type Row = readonly [Uint8Array, Uint8Array];
-
-/** One shard of one, so that any key fits. */
-function segmentOf(rows: readonly Row[]): BuiltSegment {
-  const parts = rows.map(([key, value]) => {
-    const record = Buffer.alloc(recordBytes(key.length, value.length));
-    const [keyBytes, valueBytes] = [Buffer.from(key), Buffer.from(value)];
-    writeRecord(record, 0, keyBytes, 0, key.length, valueBytes, 0, value.length);
-    return record;
-  });
-  const input = { keyspaceUid: UID, shard: 0, shardCount: 1, onConflict: 'last' } as const;
-  const { segment } = buildSegment({ ...input, parts });
-  if (segment === undefined) throw new Error('no segment');
-  return segment;
-}
 
 function task(segments: readonly BuiltSegment[], rowsPath = '') {
   return {
     segments: segments.map(({ bytes, info }) => {
       const shared = new SharedArrayBuffer(bytes.length);
       Buffer.from(shared).set(bytes);
-      return { bytes: shared, id: info.id, keyspaceUid: UID, shardCount: 1 };
+      return { bytes: shared, id: info.id, keyspaceUid: TEST_UID, shardCount: 1 };
     }),
     rowsPath,
   };
@@ -81,8 +62,8 @@ describe('the rows of segments', () => {
     await fc.assert(
       fc.asyncProperty(rows, rows, async (base, delta) => {
         const file = join(tempDir(), 'rows.csv');
-        runSegmentTask(task([segmentOf(base), segmentOf(delta)], file));
-        const whole = segmentOf([...base, ...delta]);
+        runSegmentTask(task([segmentOfRows(base), segmentOfRows(delta)], file));
+        const whole = segmentOfRows([...base, ...delta]);
         expect(await digestOf(file)).toBe(whole.info.digest.toString('hex'));
       }),
       { numRuns: 150 },
@@ -91,7 +72,7 @@ describe('the rows of segments', () => {
 
   it('may be large', async () => {
     const file = join(tempDir(), 'rows.csv');
-    const big = segmentOf([
+    const big = segmentOfRows([
       [Buffer.from('big'), randomBytes(3_000_000)],
       [Buffer.from('quotes'), Buffer.alloc(2_000_000, '"')],
       [Buffer.from('lines'), Buffer.alloc(2_000_000, '\n')],
@@ -104,14 +85,14 @@ describe('the rows of segments', () => {
   it('do not go into a file that is there', () => {
     const file = join(tempDir(), 'rows.csv');
     writeFileSync(file, 'x');
-    const one = task([segmentOf([[Buffer.from('a'), Buffer.from('b')]])], file);
+    const one = task([segmentOfRows([[Buffer.from('a'), Buffer.from('b')]])], file);
     expect(() => runSegmentTask(one)).toThrow('EEXIST');
     expect(readFileSync(file, 'utf8')).toBe('x');
   });
 });
 
 describe('a segment', () => {
-  const segment = segmentOf([[Buffer.from('key'), Buffer.from('value')]]);
+  const segment = segmentOfRows([[Buffer.from('key'), Buffer.from('value')]]);
 
   it('passes as it is', () => {
     runSegmentTask(task([segment]));

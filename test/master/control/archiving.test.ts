@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { onTestFinished, expect, it } from 'vitest';
 import { Archive } from '../../../archive/archive.ts';
 import { segmentObject } from '../../../archive/layout.ts';
-import type { Snapshot } from '../../../archive/layout.ts';
+import type { Snapshot } from '../../../archive/archived.ts';
 import { openStore } from '../../../archive/open-store.ts';
 import { deepStoreOf } from '../../../master/control/archiving/deep-store.ts';
 import { tempDir } from '../../support/temp-dir.ts';

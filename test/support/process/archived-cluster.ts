@@ -6,8 +6,9 @@ import { writeFileSync } from 'node:fs';
 import { SteleClient } from '../../../client/stele-client.ts';
 import { TestCluster } from './cluster.ts';
 import type { ClusterOptions } from './cluster.ts';
-import { SteleProcess, flags, stele } from './stele-process.ts';
-import type { Finished } from './stele-process.ts';
+import { steleShared } from './shared-process.ts';
+import type { Done } from './shared-process.ts';
+import { SteleProcess, flags } from './stele-process.ts';
 
 export interface BackupJson {
   readonly snapshot: string;
@@ -36,23 +37,28 @@ export interface VersionJson {
 
 type Environment = Record<string, string>;
 
-/** One verb against a cluster, with `-o json`. */
+/** One verb against a cluster, with `-o json`, in a process that the tests share. */
 export function run(
   cluster: TestCluster,
   words: readonly string[],
   env: Environment = {},
-): Promise<Finished> {
-  return start(cluster, words, env).finished();
+): Promise<Done> {
+  return steleShared(wordsFor(cluster, words), env);
 }
 
+/** The same as a process of its own. */
 export function start(
   cluster: TestCluster,
   words: readonly string[],
   env: Environment = {},
 ): SteleProcess {
+  return new SteleProcess(wordsFor(cluster, words), { env });
+}
+
+function wordsFor(cluster: TestCluster, words: readonly string[]): string[] {
   const own = flags({ master: cluster.masterGrpc, output: 'json' });
   const workDir = words[0] === 'restore' ? flags({ 'work-dir': join(cluster.folder, 'work') }) : [];
-  return new SteleProcess([...words, ...own, ...workDir], { env });
+  return [...words, ...own, ...workDir];
 }
 
 /** The summary of a run that must succeed. */
@@ -64,13 +70,13 @@ export async function succeed<Json>(
   return jsonOf(await run(cluster, words, env)) as Json;
 }
 
-export function jsonOf({ code, stderr, stdout }: Finished): unknown {
+export function jsonOf({ code, stderr, stdout }: Done): unknown {
   if (code !== 0) throw new Error(`exit ${code}: ${stderr}`);
   return JSON.parse(stdout);
 }
 
 /** The code and the sentence of a run that must fail. */
-export function failureOf({ code, stderr }: Finished): {
+export function failureOf({ code, stderr }: Done): {
   exit: number | null;
   code: string;
   message: string;
@@ -81,12 +87,7 @@ export function failureOf({ code, stderr }: Finished): {
 }
 
 export async function versionsOf(cluster: TestCluster, keyspace: string): Promise<VersionJson[]> {
-  const { stdout } = await stele([
-    'versions',
-    keyspace,
-    ...flags({ master: cluster.masterGrpc, output: 'json' }),
-  ]);
-  return JSON.parse(stdout) as VersionJson[];
+  return succeed(cluster, ['versions', keyspace]);
 }
 
 export function folderUrl(folder: string): string {
@@ -126,7 +127,7 @@ export async function startFilled(options: ClusterOptions = {}): Promise<TestClu
     await cluster.load('prices', [file('delta')], [...columns, ...flags({ mode: 'append' })]);
     await cluster.load('geo', [file('geo')], [...columns, ...flags({ tier: 'disk' })]);
     await cluster.load('geo', [file('geo-2')], columns);
-    await stele(['rollback', 'geo', ...flags({ master: cluster.masterGrpc })]);
+    await run(cluster, ['rollback', 'geo']);
     await cluster.status('green');
   } catch (thrown) {
     await cluster.close();

@@ -1,4 +1,4 @@
-// Command lines run in one process that all tests of a file share: the built verbs, with their
+// Command lines run in one process that all tests of a file share, one for each environment: the built verbs, with their
 // parsing, messages and exit codes, but without a start of Node.js for each.
 //
 // Only main.ts is missing: the streams, and the end of the process. If a test is about those, or
@@ -38,12 +38,18 @@ const PROGRAM = `
 /** How a command ended. */
 export type Done = Pick<Finished, 'code' | 'stdout' | 'stderr'>;
 
-let shared: SharedProcess | undefined;
+/** By the variables that they have beside those of the tests. */
+const shared = new Map<string, SharedProcess>();
 
 /** Runs one command to its end; several may run at the same time. */
-export function steleShared(words: readonly string[]): Promise<Done> {
-  shared ??= new SharedProcess();
-  return shared.run(words);
+export function steleShared(
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Done> {
+  const name = JSON.stringify(env);
+  const present = shared.get(name) ?? new SharedProcess(name, env);
+  shared.set(name, present);
+  return present.run(words);
 }
 
 /** Ends with the test process, which it notices. */
@@ -52,11 +58,11 @@ class SharedProcess {
   readonly #waiting = new Map<number, (done: Done) => void>();
   #lastId = 0;
 
-  constructor() {
+  constructor(name: string, env: Readonly<Record<string, string>>) {
     const program = pathToFileURL(join(PROJECT, 'dist', 'cli', 'program.js')).href;
     this.#child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM, program], {
       cwd: PROJECT,
-      env: { ...process.env, NO_COLOR: '1' },
+      env: { ...process.env, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     let log = '';
@@ -67,7 +73,7 @@ class SharedProcess {
     });
     this.#child.once('close', (code) => {
       // Like the end of a separate process; the next command starts another one.
-      if (shared === this) shared = undefined;
+      if (shared.get(name) === this) shared.delete(name);
       for (const resolve of this.#waiting.values()) resolve({ code, stdout: '', stderr: log });
     });
   }

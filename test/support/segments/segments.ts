@@ -45,6 +45,21 @@ export function segmentsOf(
   });
 }
 
+export type RawRow = readonly [key: Uint8Array, value: Uint8Array];
+
+/** One segment of one shard of one, so that any key fits; the last value of a key counts. */
+export function segmentOfRows(rows: readonly RawRow[]): BuiltSegment {
+  const parts = rows.map(([key, value]) => {
+    const record = Buffer.alloc(recordBytes(key.length, value.length));
+    writeRecord(record, 0, key, 0, key.length, value, 0, value.length);
+    return record;
+  });
+  const input = { keyspaceUid: TEST_UID, shard: 0, shardCount: 1, onConflict: 'last' } as const;
+  const { segment } = buildSegment({ ...input, parts });
+  if (segment === undefined) throw new Error('The rows of a test have a conflict.');
+  return segment;
+}
+
 export function infoOf(segment: BuiltSegment): SegmentInfo {
   const { id, shard, fileBytes, records, keyBytes, valueBytes, digest } = segment.info;
   return { id, shard, fileBytes, records, keyBytes, valueBytes, digest };

@@ -4,7 +4,7 @@ import { BuildStore } from '../../../archive/builds/build-store.ts';
 import type { BuiltTask } from '../../../archive/builds/built.ts';
 import { addTotals, taskIdentity } from '../../../archive/builds/layout.ts';
 import { segmentObject } from '../../../archive/layout.ts';
-import type { ArchivedTotals } from '../../../archive/layout.ts';
+import type { ArchivedTotals } from '../../../archive/archived.ts';
 import type { ObjectStore } from '../../../archive/object-store.ts';
 import { bodyOfBytes } from '../../../archive/open-store.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';

@@ -80,6 +80,11 @@ export interface GetManifestRequest {
   version: number;
   /** The index of the first segment wanted. */
   first: number;
+  /**
+   * The name of the keyspace, on which the caller needs the right to read. Empty: only for callers
+   * who may read everything.
+   */
+  keyspace: string;
 }
 
 export interface GetManifestResponse {
@@ -1203,7 +1208,7 @@ export const VersionRecords: MessageFns<VersionRecords> = {
 };
 
 function createBaseGetManifestRequest(): GetManifestRequest {
-  return { keyspaceUid: "", version: 0, first: 0 };
+  return { keyspaceUid: "", version: 0, first: 0, keyspace: "" };
 }
 
 export const GetManifestRequest: MessageFns<GetManifestRequest> = {
@@ -1216,6 +1221,9 @@ export const GetManifestRequest: MessageFns<GetManifestRequest> = {
     }
     if (message.first !== 0) {
       writer.uint32(24).uint32(message.first);
+    }
+    if (message.keyspace !== "") {
+      writer.uint32(34).string(message.keyspace);
     }
     return writer;
   },
@@ -1255,6 +1263,14 @@ export const GetManifestRequest: MessageFns<GetManifestRequest> = {
             }
 
             message.first = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.keyspace = reader.string();
             continue;
           }
         }

@@ -1,14 +1,14 @@
 // The deadline of one request: it ends after a silence, and after a time that grows with its bytes.
 
-import type { Cancel, Time } from '../../base/clock.ts';
-import { SteleError } from '../../base/errors.ts';
-import { unwatchAbort, watchAbort } from '../../base/abort.ts';
+import type { Cancel, Time } from './clock.ts';
+import { SteleError } from './errors.ts';
+import { unwatchAbort, watchAbort } from './abort.ts';
 
 const TIME_MS_MIN = 60_000;
 /** The slowest rate that is accepted over a whole request. */
 const BYTES_PER_MS_MIN = 16;
 
-/** `end` must be called. */
+/** Its signal aborts with DEADLINE_EXCEEDED, or CANCELLED with the outer one. `end` must be called. */
 export class ProgressTimer {
   readonly #controller = new AbortController();
   readonly #time: Time;
@@ -19,11 +19,18 @@ export class ProgressTimer {
   #cancelTotal: Cancel = () => undefined;
   #endsAtMs: number;
 
-  constructor(time: Time, idleMs: number, byteCount: number, outer: AbortSignal | undefined) {
+  /** `byteCount` undefined: any number, so that only a silence ends it. */
+  constructor(
+    time: Time,
+    idleMs: number,
+    byteCount: number | undefined,
+    outer: AbortSignal | undefined,
+  ) {
     this.#time = time;
     this.#idleMs = idleMs;
     this.#outer = outer;
-    this.#endsAtMs = time.nowMs() + TIME_MS_MIN + byteCount / BYTES_PER_MS_MIN;
+    const totalMs = TIME_MS_MIN + (byteCount ?? Infinity) / BYTES_PER_MS_MIN;
+    this.#endsAtMs = time.nowMs() + totalMs;
     if (outer?.aborted === true) this.#fail(cancelled());
     else if (outer !== undefined) watchAbort(outer, this.#onAbort);
     this.#startTotal();
@@ -53,6 +60,7 @@ export class ProgressTimer {
 
   #startTotal(): void {
     this.#cancelTotal();
+    if (this.#endsAtMs === Infinity) return;
     this.#cancelTotal = this.#time.after(this.#endsAtMs - this.#time.nowMs(), () =>
       this.#fail(overdue('it took too long for its bytes')),
     );
@@ -64,7 +72,7 @@ export class ProgressTimer {
 }
 
 function overdue(why: string): SteleError {
-  return new SteleError('DEADLINE_EXCEEDED', `The store did not answer in time: ${why}.`);
+  return new SteleError('DEADLINE_EXCEEDED', `The server did not answer in time: ${why}.`);
 }
 
 export function cancelled(): SteleError {
