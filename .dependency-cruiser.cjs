@@ -71,7 +71,7 @@ const rooms = {
     ['follow'],
   ],
   datanode: [
-    ['settings', 'identity', 'order-checks', 'read-stats'],
+    ['settings', 'identity', 'order-checks', 'read-stats', 'disk'],
     ['storage'],
     ['transfer', 'reads', 'view'],
     ['maintenance'],

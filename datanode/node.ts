@@ -57,15 +57,20 @@ import { StartupVerification } from './storage/startup-verification.ts';
 import { MissingFiles } from './storage/missing-files.ts';
 import { checkCopies, checkMerges, checkSegments } from './order-checks.ts';
 import { Receiving } from './transfer/receiving.ts';
+import { DiskReads } from './reads/disk-reads.ts';
 import { LongScans } from './reads/scanning.ts';
+import type { BlockSource } from './disk/block-source.ts';
+import type { DiskSegment } from './disk/disk-segment.ts';
+import { FileSource } from './disk/file-source.ts';
 import { Scrubber } from './maintenance/scrubber.ts';
 import { requireWritten } from '../segment/header.ts';
+import { WholeSegments } from './maintenance/whole-segments.ts';
 import { SegmentWork } from './maintenance/segment-work.ts';
 import type { PullWatch } from './transfer/segment-connection.ts';
 import { SegmentOrders } from './transfer/segment-orders.ts';
 import { ServingOrders } from './view/serving-orders.ts';
 import type { DiskStore } from './storage/store.ts';
-import { Suspension } from './storage/suspension.ts';
+import { Tiers } from './storage/tiers.ts';
 import { Verifier } from './storage/verifier.ts';
 import { VersionTables } from './storage/version-tables.ts';
 
@@ -87,6 +92,8 @@ export interface DatanodeOptions {
   readonly background: BackgroundTasks;
   readonly log: Logger;
   readonly env?: Env;
+  /** Reads records from disk. Default: by asynchronous reads of `env`. */
+  readonly blockSource?: BlockSource | undefined;
   /** Where work on whole segments runs. Default: worker threads. */
   readonly work?: SegmentWork;
 }
@@ -100,6 +107,7 @@ export class Datanode {
   readonly intake: Intake;
   readonly receiving: Receiving;
   readonly longScans = new LongScans();
+  readonly disk: DiskReads;
   /**
    * Read counters, updated by every protocol; `hits` and `misses` count only keys asked for by
    * RESP.
@@ -117,7 +125,7 @@ export class Datanode {
   readonly #comparisons: Comparisons;
   readonly #segmentOrders: SegmentOrders;
   readonly #startupVerification: StartupVerification;
-  readonly #suspension: Suspension;
+  readonly #tiers: Tiers;
   readonly #lookupRate: LookupRate;
   readonly #lastKnown: LastKnown;
   readonly #serving: ServingOrders;
@@ -128,7 +136,12 @@ export class Datanode {
     const { env = systemEnv, work = new SegmentWork() } = options;
     this.#env = env;
     this.#work = work;
-    this.#comparisons = new Comparisons(this.holdings, this.tables, work);
+    const { blockSource = new FileSource(env) } = options;
+    this.disk = new DiskReads({
+      source: blockSource,
+      tables: this.tables,
+      onDamage: (segment, error) => this.#onDamage(segment, error),
+    });
     this.#lookupRate = new LookupRate(() => this.counters.lookups, env.nowMs());
     this.identity = options.identity;
     this.contact = new MasterContact(options.serveWithoutMasterMaxMs ?? 0);
@@ -147,7 +160,7 @@ export class Datanode {
     const threadsMax = usableCores();
     this.#startupVerifier = new Verifier({ verified, threadsKept: 0, threadsMax, env });
     this.holdings.onChange((held) => {
-      // The segment was dropped, or is on disk only from now on.
+      // The segment was dropped, or is on disk from now on.
       if (this.holdings.get(held.keyspaceUid, held.segmentId) === undefined) releaseLastHit();
       if (!this.holdings.has(held.keyspaceUid, held.segmentId)) verified.forget(held);
     });
@@ -159,11 +172,14 @@ export class Datanode {
     });
     this.receiving = new Receiving(this.identity, this.intake);
     const parts = { ...options, env, holdings: this.holdings, work };
-    this.merger = new Merger({ ...parts, intake: this.intake });
+    const whole = new WholeSegments({ ...parts, verifier: this.#verifier, memory });
+    this.#comparisons = new Comparisons(this.holdings, this.tables, work, whole);
+    this.merger = new Merger({ ...parts, intake: this.intake, whole });
     this.missingFiles = new MissingFiles(parts);
     this.scrubber = new Scrubber({ ...parts, verifier: this.#verifier });
-    const checked = { ...parts, verifier: this.#verifier, memory };
-    this.#suspension = new Suspension(checked);
+    const { source } = this.disk;
+    const checked = { ...parts, verifier: this.#verifier, memory, source };
+    this.#tiers = new Tiers(checked);
     const { brake, intake } = this;
     const concurrency = options.copyConcurrency;
     this.#segmentOrders = new SegmentOrders({ ...checked, brake, concurrency, intake });
@@ -171,6 +187,7 @@ export class Datanode {
       ...parts,
       verifier: this.#startupVerifier,
       memory,
+      source,
     });
     const { cluster, contact, holdings, identity, tables } = this;
     this.#serving = new ServingOrders({
@@ -179,7 +196,7 @@ export class Datanode {
       holdings,
       identity,
       tables,
-      suspension: this.#suspension,
+      tiers: this.#tiers,
       lastKnown: this.#lastKnown,
       env,
     });
@@ -200,7 +217,7 @@ export class Datanode {
    */
   async open(): Promise<void> {
     await this.restore();
-    await this.#suspension.open();
+    await this.#tiers.open();
     await this.#startupVerification.run();
     await this.#startupVerifier.close();
     this.#verifier.warmUp();
@@ -244,7 +261,10 @@ export class Datanode {
   }
 
   get quarantinedTotal(): number {
-    return this.#startupVerification.quarantinedTotal + this.scrubber.stats.quarantined;
+    const { scrubber, disk } = this;
+    return (
+      this.#startupVerification.quarantinedTotal + scrubber.stats.quarantined + disk.stats.damaged
+    );
   }
 
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
@@ -252,7 +272,7 @@ export class Datanode {
     if (isLeader) this.#serving.heard(request, nowMs);
     // Not a restored view: the master must not assume that it has sent it to this process.
     const view = this.cluster.isRestored ? undefined : this.cluster.view;
-    const parked = this.#suspension.report();
+    const parked = this.#tiers.report();
     const diskTrouble = this.diskTrouble(nowMs);
     // The rates are of regular spans.
     for (const reads of this.tables.reads.values()) reads.ratePerSecond(nowMs);
@@ -282,7 +302,7 @@ export class Datanode {
       zone: this.#options.zone,
       copyFailures: isLeader ? this.#segmentOrders.takeFailures() : [],
       release: STELE_VERSION,
-      tierMoves: [],
+      tierMoves: this.#tiers.moves(),
       ...(parked === undefined ? {} : { parked }),
       ...(diskTrouble === undefined ? {} : { diskTrouble }),
     };
@@ -394,11 +414,26 @@ export class Datanode {
     return outgoingSegment({ keyspaceUid, segmentId }, this.holdings, this.#options.store);
   }
 
+  /** Takes a segment of which a read from disk was damaged out of service, once. */
+  #onDamage(segment: DiskSegment, error: SteleError): void {
+    const { background, log, store } = this.#options;
+    const { id: segmentId, keyspaceUid, shard } = segment.meta;
+    if (this.holdings.readable(keyspaceUid, segmentId) !== segment) return;
+    this.disk.stats.damaged++;
+    this.holdings.remove(keyspaceUid, segmentId);
+    const about = { keyspace: keyspaceUid, shard, segment: segmentId, err: error.message };
+    log.error(about, 'a bad copy was found on disk; it is fetched again from another datanode');
+    background.run('quarantine', async () => {
+      await store.quarantine(store.fileOf(keyspaceUid, segmentId));
+    });
+  }
+
   async close(): Promise<void> {
     this.brake.close();
     this.#segmentOrders.close();
     this.merger.close();
-    this.#suspension.close();
+    this.#tiers.close();
+    this.holdings.closeFiles();
     this.#startupVerification.stop();
     for (const closing of [
       this.identity.close(),
@@ -406,6 +441,7 @@ export class Datanode {
       this.#startupVerifier.close(),
       this.#verifier.close(),
       this.#work.close(),
+      this.disk.source.close(),
     ]) {
       try {
         await closing;

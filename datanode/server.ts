@@ -28,6 +28,7 @@ import type { RespListener } from '../resp/server/listener.ts';
 import { directLink } from './endpoints/direct-link.ts';
 import { datanodeService, datanodeLookupService } from './endpoints/grpc-service.ts';
 import { startDatanodeHttp } from './endpoints/http.ts';
+import { threadSource } from './disk/open-source.ts';
 import { NodeIdentity } from './identity.ts';
 import type { Datanode } from './node.ts';
 import { notReadyReason } from './endpoints/readiness.ts';
@@ -103,6 +104,7 @@ async function startLocked(
     links: options.linkFactory ?? new GrpcLinkFactory(appearance),
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
+    blockSource: threadSource(settings.diskIo, settings.diskThreads),
     copyConcurrency: settings.copyConcurrency,
     openObjectStore: ({ url, ...how }) => openStore(url, how),
     serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,

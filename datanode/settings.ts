@@ -55,6 +55,15 @@ export const datanodeSettings = settingsOf({
     },
   ),
   diskReserve: option.bytes('disk space that is always left free', '256MiB', { min: 0, max: TIB }),
+  diskIo: option.choice(
+    'how records of the disk tier are read. buffered: through the page cache; direct: past it (O_DIRECT)',
+    ['buffered', 'direct'],
+    'buffered',
+  ),
+  diskThreads: option.count('threads that read from disk: so many reads wait for it at a time', 8, {
+    min: 1,
+    max: 256,
+  }),
   copyConcurrency: option.count('segments fetched from peers at a time', 4, { min: 1, max: 64 }),
   serveWithoutMasterMax: option.duration(
     'how long reads are answered by a view that may be outdated; 0: no limit',

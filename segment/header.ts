@@ -220,18 +220,23 @@ function unknownFormat(bytes: Buffer, message: string): SteleError {
 
 /** Checks tail and CRC table against a header that `readHeader` passed. Throws CORRUPT. */
 export function checkFooter(bytes: Buffer, header: SegmentHeader): void {
-  const tail = bytes.length - TAIL_BYTES;
-  if (bytes.toString('latin1', tail + 16) !== END_MAGIC) {
+  checkFooterBytes(bytes.subarray(header.footerOffset), header);
+}
+
+/** `checkFooter` for the bytes from the footer's offset to the end of the file. */
+export function checkFooterBytes(footer: Buffer, header: SegmentHeader): void {
+  const tail = footer.length - TAIL_BYTES;
+  if (footer.toString('latin1', tail + 16) !== END_MAGIC) {
     throw corrupt(`its end mark '${END_MAGIC}' is missing`);
   }
-  if (crc32(bytes.subarray(tail, tail + 12)) !== bytes.readUInt32LE(tail + 12)) {
+  if (crc32(footer.subarray(tail, tail + 12)) !== footer.readUInt32LE(tail + 12)) {
     throw corrupt('the checksum of its tail is wrong');
   }
-  const blocks = bytes.readUInt32LE(tail);
-  if (blocks !== crcBlockCount(header) || bytes.readUInt32LE(tail + 8) !== bytes.length) {
+  const blocks = footer.readUInt32LE(tail);
+  if (blocks !== crcBlockCount(header) || footer.readUInt32LE(tail + 8) !== header.fileBytes) {
     throw corrupt('its tail and its header disagree about its size');
   }
-  if (crc32(bytes.subarray(header.footerOffset, tail)) !== bytes.readUInt32LE(tail + 4)) {
+  if (crc32(footer.subarray(0, tail)) !== footer.readUInt32LE(tail + 4)) {
     throw corrupt('the checksum of its CRC table is wrong');
   }
 }

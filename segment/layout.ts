@@ -26,8 +26,11 @@ import { SEGMENT_BYTES_MAX, SEGMENT_RECORDS_MAX } from '../base/limits.ts';
 export const FORMAT_VERSION = 1;
 export const HEADER_BYTES = 128;
 export const TAIL_BYTES = 24;
-/** Block size of the checksums when writing. Readers accept any power of two from MIN to MAX. */
-export const CRC_BLOCK_BYTES = 64 * 1024;
+/**
+ * Block size of the checksums when writing: a record that is read from disk is verified with its
+ * block. Readers accept any power of two from MIN to MAX.
+ */
+export const CRC_BLOCK_BYTES = 4 * 1024;
 export const CRC_BLOCK_BYTES_MIN = 4 * 1024;
 export const CRC_BLOCK_BYTES_MAX = 1024 * 1024;
 export const DIGEST_BYTES = 16;

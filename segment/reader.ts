@@ -24,12 +24,8 @@ import { segmentId } from '../base/segment-name.ts';
 import { decodeRecord, newRecordBounds, readLongVarint, varintBytes } from './record.ts';
 import type { RecordBounds } from './record.ts';
 
-/** An open segment: views over its bytes. Immutable. Needs no close. */
-export interface Segment {
-  /** The whole file. */
-  readonly bytes: Buffer;
-  /** The same bytes, for reading four at a time. */
-  readonly view: DataView;
+/** What is known of a segment without its records. Immutable. */
+export interface SegmentIndex {
   readonly header: SegmentHeader;
   readonly meta: SegmentMeta;
   /** The index as 32-bit and as 16-bit words: 16 and 32 of them per line. */
@@ -43,6 +39,14 @@ export interface Segment {
   readonly recordsEnd: number;
 }
 
+/** An open segment: views over its bytes. Immutable. Needs no close. */
+export interface Segment extends SegmentIndex {
+  /** The whole file. */
+  readonly bytes: Buffer;
+  /** The same bytes, for reading four at a time. */
+  readonly view: DataView;
+}
+
 /**
  * Opens the segment in `bytes`, over a SharedArrayBuffer or an ArrayBuffer, without a copy: the
  * bytes must not change afterwards, and must begin at a multiple of 4 in their buffer. Throws
@@ -52,11 +56,28 @@ export function openSegment(bytes: Buffer): Segment {
   assert(bytes.byteOffset % 4 === 0, 'A segment begins at a multiple of 4 bytes.');
   const header = readHeader(bytes);
   checkFooter(bytes, header);
-  const indexAt = bytes.byteOffset + HEADER_BYTES;
-  const lineCount = header.buckets + header.overflowLines;
+  const index = indexOf(bytes, header);
+  // Written out, because properties of a spread are one more step away for each lookup.
   return {
     bytes,
     view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
+    header,
+    meta: index.meta,
+    lines: index.lines,
+    lineOffsets: index.lineOffsets,
+    bucketCount: index.bucketCount,
+    seed1: index.seed1,
+    seed2: index.seed2,
+    recordsStart: index.recordsStart,
+    recordsEnd: index.recordsEnd,
+  };
+}
+
+/** The index in `bytes`, which begin as the file does and have header and index, in place. */
+export function indexOf(bytes: Buffer, header: SegmentHeader): SegmentIndex {
+  const indexAt = bytes.byteOffset + HEADER_BYTES;
+  const lineCount = header.buckets + header.overflowLines;
+  return {
     header,
     meta: metaOf(header),
     lines: new Int32Array(bytes.buffer, indexAt, (lineCount * LINE_BYTES) / 4),
@@ -148,7 +169,7 @@ export function likelyRecord(segment: Segment, at: number, h2: number): number {
  * Sets the top bit of each byte of `word` that is zero, exactly (Hacker's Delight, 6-1). Comparing
  * four tags at a time makes a miss take 54 ns instead of 72 ns.
  */
-function zeroBytes(word: number): number {
+export function zeroBytes(word: number): number {
   return ~(((word & 0x7f7f7f7f) + 0x7f7f7f7f) | word | 0x7f7f7f7f);
 }
 
@@ -156,14 +177,17 @@ function zeroBytes(word: number): number {
  * The line in which `line` overflows. It must be a later line of the index, so that every chain
  * ends.
  */
-function nextLine({ lines }: Segment, line: number): number {
+export function nextLine({ lines }: SegmentIndex, line: number): number {
   const next = lines[line * 16 + 15] as number;
   if (next > line && next * 16 < lines.length) return next;
   throw corruptAt('index line %d goes on in line %d of %d', line, next >>> 0, lines.length / 16);
 }
 
 /** The error for an index entry that points to `offset`, where no record can be. */
-function strayOffset({ recordsEnd, recordsStart }: Segment, offset: number): SteleError {
+export function strayOffset(
+  { recordsEnd, recordsStart }: SegmentIndex,
+  offset: number,
+): SteleError {
   return corruptAt(
     'the index points at offset %d; its records are at %d to %d',
     offset,
@@ -284,7 +308,7 @@ export function recordsOfBucket(segment: Segment, bucket: number, out: number[])
  * `recordsEnd` if there is none. All records whose first hash lane is h1 or greater start at or
  * after this offset; at most one bucket of smaller hashes precedes them. Throws CORRUPT.
  */
-export function firstRecordNear(segment: Segment, h1: number): number {
+export function firstRecordNear(segment: SegmentIndex, h1: number): number {
   const { lines, recordsEnd, recordsStart } = segment;
   const offset = lines[bucketOf(h1, segment.bucketCount) * 16] as number;
   if (offset < recordsStart || offset > recordsEnd) throw strayOffset(segment, offset);

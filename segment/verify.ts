@@ -105,13 +105,16 @@ function* blockSteps(segment: Segment, hasher: Hash | undefined): Generator<numb
 }
 
 /**
- * Checks the bytes `[from, to)`, rounded outwards to whole CRC blocks, against their checksums, and
- * header and footer as well. Calls for all ranges together check every byte. Throws CORRUPT.
+ * Checks the bytes `[from, to)`, rounded outwards to whole CRC blocks, against their checksums; with
+ * the first of them also header and footer. Calls for all ranges together check every byte. Throws
+ * CORRUPT.
  */
 export function verifyRange(segment: Segment, from: number, to: number): void {
   const { bytes, header } = segment;
-  readHeader(bytes);
-  checkFooter(bytes, header);
+  if (from === 0) {
+    readHeader(bytes);
+    checkFooter(bytes, header);
+  }
   const end = Math.min(Math.ceil(to / header.crcBlockBytes), crcBlockCount(header));
   for (let block = Math.floor(from / header.crcBlockBytes); block < end; block++) {
     checkBlock(segment, block);

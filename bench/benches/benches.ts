@@ -8,6 +8,7 @@ import { bench as loadReads } from './load-reads.ts';
 import { bench as load } from './load.ts';
 import { bench as masters } from './masters.ts';
 import { bench as planner } from './planner.ts';
+import { bench as readDisk } from './read-disk.ts';
 import { bench as readLatency } from './read-latency.ts';
 import { bench as readMaster } from './read-master.ts';
 import { bench as readTls } from './read-tls.ts';
@@ -28,6 +29,7 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ['scale', scale],
   ['read', read],
   ['read-tls', readTls],
+  ['read-disk', readDisk],
   ['read-master', readMaster],
   ['read-latency', readLatency],
   ['cold-start', coldStart],

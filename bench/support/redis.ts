@@ -15,6 +15,7 @@ import {
   run,
   start,
   startStele,
+  stele,
   tempFolder,
 } from './processes.ts';
 import type { Addresses, Started } from './processes.ts';
@@ -45,6 +46,8 @@ export interface Server {
   readonly pid: number;
   /** With TLS: the file of the authority. */
   readonly ca?: string | undefined;
+  /** Number of the keyspace. Default: 0. */
+  readonly database?: number;
 }
 
 export interface Work {
@@ -77,10 +80,12 @@ export function redisBenchmark(
   keys: number,
   command: readonly string[],
   ca?: string,
+  database = 0,
 ): Benchmarked {
   const printed = run('redis-benchmark', [
     ...(ca === undefined ? [] : ['--tls', '--cacert', ca]),
     ...['-p', String(port), '-c', '50', '-n', String(operations), '-r', String(keys)],
+    ...['--dbnum', String(database)],
     ...['-P', String(pipeline), '--csv', ...command],
   ]);
   const cells = (printed.trim().split('\n').at(-1) ?? '').replaceAll('"', '').split(',');
@@ -160,6 +165,22 @@ export class Pair {
     return startDatanode(this.folder, this.master);
   }
 
+  /** Loads the same rows once more, with their records on disk: the datanode as a server of these. */
+  loadOnDisk(): Server {
+    const keyspace = 'on-disk';
+    process.env['STELE_TIER'] = 'disk';
+    loadRows(this.folder, this.master, keyspace, this.rowCount, this.valueBytes);
+    delete process.env['STELE_TIER'];
+    const master = `127.0.0.1:${this.master.grpc}`;
+    stele('tier', keyspace, 'disk', '--wait', '--master', master);
+    const all = JSON.parse(stele('keyspaces', '-o', 'json', '--master', master)) as {
+      name: string;
+      index: number;
+    }[];
+    const database = all.find(({ name }) => name === keyspace)?.index ?? 0;
+    return { ...this.datanodeServer, name: 'datanode, on disk', database };
+  }
+
   get redisServer(): Server {
     return { name: 'redis-server', port: this.redisPort, pid: this.redis.pid, ca: this.#tls?.ca };
   }
@@ -235,9 +256,9 @@ async function fillRedis(port: number, rowCount: number, valueBytes: number): Pr
  */
 export function compare(work: Work, servers: readonly Server[], rounds: number): Row[] {
   const { command, keys, operations, pipeline, title } = work;
-  const measure = ({ ca, pid, port }: Server): { rate: number; cpuNs: number } => {
+  const measure = ({ ca, database, pid, port }: Server): { rate: number; cpuNs: number } => {
     const before = cpuSeconds(pid);
-    const { rate } = redisBenchmark(port, operations, pipeline, keys, command, ca);
+    const { rate } = redisBenchmark(port, operations, pipeline, keys, command, ca, database);
     return { rate, cpuNs: ((cpuSeconds(pid) - before) * 1e9) / operations };
   };
   const results = servers.map((): { rate: number; cpuNs: number }[] => []);

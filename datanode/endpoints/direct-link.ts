@@ -2,18 +2,15 @@
 
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
-import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import type { DatanodeLink, FetchTarget, LookupBatch, LookupChannel } from '../../proto/ports.ts';
 import type { SegmentWish } from '../../proto/segment-transfer.ts';
-import { lastHit, lookupInTable } from '../reads/lookup.ts';
+import { DiskAnswers } from '../reads/disk-answers.ts';
 import type { Datanode } from '../node.ts';
 import { hotKeysHere } from './hot-keys.ts';
 import { countReads } from './count-reads.ts';
 import { scanKeys } from './scan-keys.ts';
 
-const NO_BYTES = Buffer.alloc(0);
-
-/** A link to `node`. It answers at once, so deadlines cannot pass. */
+/** A link to `node`. Lookups in memory are answered at once; no deadline passes. */
 export function directLink(node: Datanode, nowMs = monotonicNowMs): DatanodeLink {
   return {
     heartbeat: (request) => node.heartbeat(request, nowMs()),
@@ -59,14 +56,16 @@ class DirectLookups implements LookupChannel {
   send(batch: LookupBatch): void {
     const { counters, tables } = this.#node;
     counters.lookups += batch.keys.length;
+    const collected = new DiskAnswers(() => {
+      for (const { status, value } of collected.answers) {
+        batch.onAnswer(status, value, 0, value.length);
+      }
+    });
     for (const { target, key } of batch.keys) {
       const table = tables.get(target.keyspaceUid, target.version);
-      const status =
-        table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, key, 0, key.length);
-      if (status === LookupStatus.OK)
-        batch.onAnswer(status, lastHit.bytes, lastHit.start, lastHit.end);
-      else batch.onAnswer(status, NO_BYTES, 0, 0);
+      collected.ask(this.#node.disk, table, key, 0, key.length);
     }
+    collected.start();
   }
 
   close(): void {

@@ -9,11 +9,10 @@ import type {
   LookupResponse,
   LookupServiceServer,
 } from '../../proto/gen/stele/v1/lookup.ts';
-import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { clientBytes } from '../../base/byte-budget.ts';
 import { GRPC_MESSAGE_BYTES_MAX, LOOKUP_KEYS_MAX } from '../../base/limits.ts';
 import { countReads } from './count-reads.ts';
-import { lastHit, lookupInTable } from '../reads/lookup.ts';
+import { lookUpAll } from '../reads/disk-answers.ts';
 import type { Datanode } from '../node.ts';
 import { hotKeysHere } from './hot-keys.ts';
 import { keyspaceNamed } from './resp-dataset.ts';
@@ -62,23 +61,7 @@ async function lookupOnce(node: Datanode, request: LookupRequest): Promise<Looku
   const table = node.tables.get(keyspace.uid, version);
   const beganMs = monotonicNowMs();
   node.counters.lookups += request.keys.length;
-  let byteCount = 0;
-  const results = request.keys.map((key) => {
-    const status =
-      table === undefined ? LookupStatus.UNAVAILABLE : lookupInTable(table, key, 0, key.length);
-    const value =
-      status === LookupStatus.OK
-        ? lastHit.bytes.subarray(lastHit.start, lastHit.end)
-        : Buffer.alloc(0);
-    byteCount += value.length;
-    if (byteCount > ANSWER_BYTES_MAX) {
-      throw new SteleError(
-        'BATCH_TOO_LARGE',
-        `The values have more than ${ANSWER_BYTES_MAX} bytes together; ask for fewer keys.`,
-      );
-    }
-    return { status, value };
-  });
+  const results = [...(await lookUpAll(node.disk, table, request.keys, ANSWER_BYTES_MAX))];
   node.counters.latency.grpc.record(monotonicNowMs() - beganMs, results.length);
   return { version, results };
 }

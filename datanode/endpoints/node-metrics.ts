@@ -69,6 +69,7 @@ export function datanodeMetrics(
   );
   defineTrafficMetrics(set, traffic);
   diskMetrics(set, node);
+  diskReadMetrics(set, node);
   set.value(
     'stele_view_age_seconds',
     'Time since the view in force was last known to be the current view of the master',
@@ -95,6 +96,21 @@ function diskMetrics(set: MetricSet, node: Datanode): void {
   );
   set.value('stele_disk_failing', '1 while the disk fails or hangs; otherwise 0', () =>
     Number((trouble()?.writeError ?? '') !== ''),
+  );
+}
+
+function diskReadMetrics(set: MetricSet, { disk }: Datanode): void {
+  const { stats } = disk;
+  set.value('stele_disk_reads_total', 'Records read from disk', () => stats.reads);
+  set.value(
+    'stele_disk_read_bytes_total',
+    'Bytes of the records read from disk',
+    () => stats.bytes,
+  );
+  set.value(
+    'stele_disk_read_failures_total',
+    'Reads from disk that failed, or took too long',
+    () => stats.failures,
   );
 }
 

@@ -1,9 +1,11 @@
-// The RESP commands of a datanode: answers for its own shards from memory, MOVED for the others.
+// The RESP commands of a datanode: answers for its own shards, MOVED for the others.
 //
 // Hot for GET, MGET, EXISTS and STRLEN: one step per key on the bytes of the request, and the value
-// is copied once, into the reply. No other command is hot.
+// is copied once, into the reply. No other command is hot. Keys whose records are on disk are
+// answered later (resp-disk.ts).
 
 import { monotonicNowMs } from '../../base/clock.ts';
+import { SteleError } from '../../base/errors.ts';
 import { keyspaceIndex } from '../../base/ids.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
@@ -18,6 +20,7 @@ import type {
 import type { BackendCommand, CommandSpec } from '../../resp/commands/command-spec.ts';
 import type { PendingReply } from '../../resp/commands/pending-reply.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
+import { REPLY_BYTES_MAX } from '../../resp/wire/encoder.ts';
 import type { ReplyWriter } from '../../resp/wire/encoder.ts';
 import { executeClusterCommand } from '../../resp/cluster/cluster-commands.ts';
 import { databaseCount, REDIS_VERSION, writeInfo } from '../../resp/info/info.ts';
@@ -37,6 +40,8 @@ import { currentTable, loading, noKeyspace } from './resp-dataset.ts';
 import { datanodeInfo } from './resp-info.ts';
 import { KEYS_HANDLERS } from './resp-keys.ts';
 import { writeSteleReply } from './resp-stele.ts';
+import { PendingDiskKey, PendingDiskKeys, VALUES_REPLY, writeBulk } from './resp-disk.ts';
+import { holdsShard } from '../storage/version-tables.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
 export class DatanodeRespBackend implements CommandBackend {
@@ -46,9 +51,14 @@ export class DatanodeRespBackend implements CommandBackend {
   readonly #ahead = new ReadAhead();
   /** Keys whose latency has been recorded. */
   #readsNoted = 0;
+  readonly #diskReplies = {
+    counted: (status: LookupStatus) => this.#counted(status),
+    redirect: (slot: number, out: ReplyWriter) => this.#redirect(slot, out),
+    latency: () => this.#node.counters.latency.resp,
+  };
   readonly #handlers: Record<BackendCommand, BackendHandler> = {
-    get: atOnce((command, session, out) => this.#get(command, session, out)),
-    mget: atOnce((command, session, out) => this.#manyValues(command, session, out)),
+    get: (command, session, out) => this.#get(command, session, out),
+    mget: (command, session, out) => this.#manyValues(command, session, out),
     info: atOnce((command, { subject }, out) => {
       const facts = datanodeInfo(this.#node, this.#listener(), this.#startedAtMs, subject);
       writeInfo(command, out, facts);
@@ -56,8 +66,7 @@ export class DatanodeRespBackend implements CommandBackend {
     keys: (command, session, out) => {
       const literal = literalOf(command);
       if (literal === undefined) return this.#keys('keys')(command, session, out);
-      this.#oneKey(command, session, out, keyIfFound(literal), 1);
-      return undefined;
+      return this.#oneKey(command, session, out, keyIfFound(literal), 1);
     },
     dbsize: this.#keys('dbsize'),
     scan: this.#keys('scan'),
@@ -85,22 +94,17 @@ export class DatanodeRespBackend implements CommandBackend {
     out: ReplyWriter,
   ): PendingReply | undefined {
     // The most frequent command skips the table.
-    if (spec.name === 'get') {
-      this.#get(command, session, out);
-      return undefined;
-    }
+    if (spec.name === 'get') return this.#get(command, session, out);
     switch (spec.handler) {
       case 'backend':
         return this.#handlers[spec.name as BackendCommand](command, session, out);
       case 'keys':
-        this.#severalKeys(command, session, out, keysReply(spec, command), spec.lastKey);
-        return undefined;
+        return this.#severalKeys(command, session, out, keysReply(spec, command), spec.lastKey);
       case 'cluster':
         executeClusterCommand(spec, command, out, clusterOfDatanode(this.#node, session));
         return undefined;
       default:
-        this.#oneKey(command, session, out, valueReply(spec, command), spec.firstKey);
-        return undefined;
+        return this.#oneKey(command, session, out, valueReply(spec, command), spec.firstKey);
     }
   }
 
@@ -169,7 +173,7 @@ export class DatanodeRespBackend implements CommandBackend {
     this.#readsNoted = reads;
   }
 
-  #get(command: CommandArguments, session: Session, out: ReplyWriter): void {
+  #get(command: CommandArguments, session: Session, out: ReplyWriter): PendingReply | undefined {
     const table = currentTable(this.#node, session.keyspace.name);
     const ahead = this.#ahead;
     this.#node.counters.lookups++;
@@ -179,8 +183,39 @@ export class DatanodeRespBackend implements CommandBackend {
       command.ends[1] ?? 0,
       table,
     );
-    if (status === LookupStatus.UNAVAILABLE) this.#redirect(ahead.slot, out);
-    else writeValue(out, this.#counted(status));
+    if (status === LookupStatus.UNAVAILABLE) {
+      return this.#elsewhere(command, 1, ahead.slot, table, out, writeBulk);
+    }
+    writeValue(out, this.#counted(status));
+    return undefined;
+  }
+
+  /** Reads the key at `at`, whose shard is not in memory, from disk, or redirects the client. */
+  #elsewhere(
+    command: CommandArguments,
+    at: number,
+    slot: number,
+    table: VersionTable,
+    out: ReplyWriter,
+    write: ValueReply,
+  ): PendingReply | undefined {
+    const shard = shardOfSlot(slot, table.shards.length);
+    if (table.diskShards[shard] === undefined) {
+      this.#redirect(slot, out);
+      return undefined;
+    }
+    const { buffer } = command;
+    const start = command.starts[at] ?? 0;
+    const end = command.ends[at] ?? 0;
+    const { counters, disk } = this.#node;
+    if (!disk.mayHave(table, shard, buffer, start, end)) {
+      counters.misses++;
+      write(out, undefined, 0, 0);
+      return undefined;
+    }
+    const pending = new PendingDiskKey(this.#diskReplies, write, slot);
+    disk.lookup(table, shard, buffer, start, end, pending, 0);
+    return pending;
   }
 
   /** Counts a hit or a miss; returns whether it is a hit. */
@@ -198,7 +233,7 @@ export class DatanodeRespBackend implements CommandBackend {
     out: ReplyWriter,
     write: ValueReply,
     at: number,
-  ): void {
+  ): PendingReply | undefined {
     const table = currentTable(this.#node, session.keyspace.name);
     const start = command.starts[at] ?? 0;
     const end = command.ends[at] ?? 0;
@@ -206,15 +241,26 @@ export class DatanodeRespBackend implements CommandBackend {
     const shard = shardOfSlot(slot, table.shards.length);
     this.#node.counters.lookups++;
     const status = lookupInShard(table, shard, command.buffer, start, end);
-    if (status === LookupStatus.UNAVAILABLE) this.#redirect(slot, out);
-    else if (this.#counted(status)) write(out, lastHit.bytes, lastHit.start, lastHit.end);
+    if (status === LookupStatus.UNAVAILABLE) {
+      return this.#elsewhere(command, at, slot, table, out, write);
+    }
+    if (this.#counted(status)) write(out, lastHit.bytes, lastHit.start, lastHit.end);
     else write(out, undefined, 0, 0);
+    return undefined;
   }
 
-  #manyValues(command: CommandArguments, session: Session, out: ReplyWriter): void {
+  #manyValues(
+    command: CommandArguments,
+    session: Session,
+    out: ReplyWriter,
+  ): PendingReply | undefined {
     const table = currentTable(this.#node, session.keyspace.name);
-    const shard = this.#commonShard(command, 1, command.argc - 1, table, out);
-    if (shard < 0) return;
+    const last = command.argc - 1;
+    const shard = this.#commonShard(command, 1, last, table, out);
+    if (shard < 0) return undefined;
+    if (table.shards[shard] === undefined) {
+      return this.#severalOnDisk(command, last, table, VALUES_REPLY);
+    }
     out.array(command.argc - 1);
     for (let first = 1; first < command.argc; first += READ_AHEAD_KEYS) {
       this.#noteKeys(command, first, table);
@@ -226,6 +272,27 @@ export class DatanodeRespBackend implements CommandBackend {
       }
     }
     this.#node.counters.lookups += command.argc - 1;
+    return undefined;
+  }
+
+  /** Reads the keys from argument 1 to `last`, which are in one shard on disk. */
+  #severalOnDisk(
+    command: CommandArguments,
+    last: number,
+    table: VersionTable,
+    reply: KeysReply,
+  ): PendingReply {
+    const { counters, disk } = this.#node;
+    counters.lookups += last;
+    const { buffer, ends, starts } = command;
+    const slot = slotOfKey(buffer, starts[1] ?? 0, ends[1] ?? 0);
+    const pending = new PendingDiskKeys(this.#diskReplies, reply, slot);
+    for (let at = 1; at <= last; at++) {
+      pending.answers.ask(disk, table, buffer, starts[at] ?? 0, ends[at] ?? 0);
+      if (pending.answers.recordBytes > REPLY_BYTES_MAX) throw tooLargeTogether();
+    }
+    pending.answers.start();
+    return pending;
   }
 
   #noteKeys(command: CommandArguments, first: number, table: VersionTable): void {
@@ -244,11 +311,14 @@ export class DatanodeRespBackend implements CommandBackend {
     out: ReplyWriter,
     reply: KeysReply,
     lastKey: number,
-  ): void {
+  ): PendingReply | undefined {
     const table = currentTable(this.#node, session.keyspace.name);
     const last = lastKey < 0 ? command.argc + lastKey : lastKey;
     const shard = this.#commonShard(command, 1, last, table, out);
-    if (shard < 0) return;
+    if (shard < 0) return undefined;
+    if (table.shards[shard] === undefined) {
+      return this.#severalOnDisk(command, last, table, reply);
+    }
     const values: (Buffer | undefined)[] = [];
     let foundCount = 0;
     for (let at = 1; at <= last; at++) {
@@ -262,6 +332,7 @@ export class DatanodeRespBackend implements CommandBackend {
     }
     this.#node.counters.lookups += last;
     reply.write(out, values, foundCount);
+    return undefined;
   }
 
   /**
@@ -285,7 +356,7 @@ export class DatanodeRespBackend implements CommandBackend {
       slot = next;
     }
     const shard = shardOfSlot(slot, table.shards.length);
-    if (table.shards[shard] !== undefined) return shard;
+    if (holdsShard(table, shard)) return shard;
     this.#redirect(slot, out);
     return -1;
   }
@@ -311,4 +382,11 @@ export class DatanodeRespBackend implements CommandBackend {
 function writeValue(out: ReplyWriter, isFound: boolean): void {
   if (isFound) out.bulkViewed(lastHit.bytes, lastHit.view, lastHit.start, lastHit.end);
   else out.nil();
+}
+
+function tooLargeTogether(): SteleError {
+  return new SteleError(
+    'OVERLOADED',
+    'The values are too large together; ask for fewer keys in one command.',
+  );
 }

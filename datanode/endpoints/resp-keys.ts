@@ -26,7 +26,10 @@ import { countedSlot, listedSlot } from '../../resp/cluster/cluster-commands.ts'
 import { shardOfSlot } from '../../ring/shard.ts';
 import type { Datanode } from '../node.ts';
 import { currentTable, keyspaceNamed, primaryShards, tableOfVersion } from './resp-dataset.ts';
-import { randomKey, scanTable } from '../reads/scanning.ts';
+import { scanAnywhere } from '../reads/disk-scan.ts';
+import { randomKey } from '../reads/scanning.ts';
+import type { ScanPage } from '../reads/scanning.ts';
+import { holdsShard } from '../storage/version-tables.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
 /** Records between two pauses of KEYS: well under a millisecond. */
@@ -41,10 +44,7 @@ type KeysHandler = (
 
 /** The handlers answer at once or later; what they throw is sent to the client. */
 export const KEYS_HANDLERS = {
-  scan: (node, keyspaceName, command, out) => {
-    scan(node, command, keyspaceName, out);
-    return undefined;
-  },
+  scan: (node, keyspaceName, command, out) => scan(node, command, keyspaceName, out),
   keys: (node, keyspaceName, command) =>
     new PendingOperation(matchingKeys(node, command, keyspaceName), writeKeys),
   dbsize: (node, keyspaceName, _, out) => {
@@ -52,12 +52,16 @@ export const KEYS_HANDLERS = {
     out.integer(recordsOf(currentTable(node, keyspaceName), shards));
     return undefined;
   },
-  randomkey: (node, keyspaceName, _, out) => {
+  randomkey: (node, keyspaceName) => {
     const shards = primaryShardsHere(node, keyspaceName);
-    const key = randomKey(currentTable(node, keyspaceName), shards, Math.random);
-    if (key === undefined) out.nil();
-    else out.bulk(key);
-    return undefined;
+    const table = currentTable(node, keyspaceName);
+    const found = randomKey(table, shards, Math.random, (from, planOf, limits) =>
+      scanAnywhere(node.disk, table, from, planOf, limits),
+    );
+    return new PendingOperation(found, (out, key) => {
+      if (key === undefined) out.nil();
+      else out.bulk(key);
+    });
   },
   'cluster|countkeysinslot': (node, keyspaceName, command) => {
     const pages = slotPages(node, keyspaceName, countedSlot(command));
@@ -83,7 +87,7 @@ export const KEYS_HANDLERS = {
 function primaryShardsHere(node: Datanode, keyspaceName: string): number[] {
   const table = currentTable(node, keyspaceName);
   const shards = primaryShards(node);
-  const missing = shards.find((shard) => table.shards[shard] === undefined);
+  const missing = shards.find((shard) => !holdsShard(table, shard));
   if (missing !== undefined) throw notHere(missing, table.version);
   return shards;
 }
@@ -104,18 +108,25 @@ function scan(
   command: CommandArguments,
   keyspaceName: string,
   out: ReplyWriter,
-): void {
+): PendingReply | undefined {
   const { cursor, count, pattern, strings } = scanArguments(command);
   const keyspace = keyspaceNamed(node, keyspaceName);
   const version = versionOfCursor(cursor, keyspace);
   const table = tableOfVersion(node, keyspace, version);
-  if (!strings) return writeScanPage(out, '0', []);
-  const { keys, next } = scanTable(table, cursor, primaryPlan(node, table), {
-    recordsMax: count,
-    pattern,
-  });
-  const isEnd = next.shard >= table.shards.length;
-  writeScanPage(out, isEnd ? '0' : encodeCursor(snapshotOf(keyspace.uid, version), next), keys);
+  const write = (into: ReplyWriter, { keys, next }: Pick<ScanPage, 'keys' | 'next'>): void => {
+    const isEnd = next.shard >= table.shards.length;
+    const place = isEnd ? '0' : encodeCursor(snapshotOf(keyspace.uid, version), next);
+    writeScanPage(into, place, keys);
+  };
+  if (!strings) {
+    write(out, { keys: [], next: { shard: table.shards.length, position: 0 } });
+    return undefined;
+  }
+  const limits = { recordsMax: count, pattern };
+  const page = scanAnywhere(node.disk, table, cursor, primaryPlan(node, table), limits);
+  if (page instanceof Promise) return new PendingOperation(page, write);
+  write(out, page);
+  return undefined;
 }
 
 /**
@@ -126,7 +137,7 @@ function primaryPlan(node: Datanode, table: VersionTable): (shard: number) => 's
   const primary = new Set(primaryShards(node));
   return (shard) => {
     if (!primary.has(shard)) return 'skip';
-    if (table.shards[shard] !== undefined) return 'scan';
+    if (holdsShard(table, shard)) return 'scan';
     throw notHere(shard, table.version);
   };
 }
@@ -145,7 +156,10 @@ async function matchingKeys(
   return node.longScans.run(() =>
     collectKeys({ from: 0, to: table.shards.length }, async (place) => {
       await setImmediate();
-      return scanTable(table, place, planOf, { recordsMax: RECORDS_PER_PIECE, pattern });
+      return scanAnywhere(node.disk, table, place, planOf, {
+        recordsMax: RECORDS_PER_PIECE,
+        pattern,
+      });
     }),
   );
 }
@@ -169,7 +183,7 @@ function slotPages(
     { from: shard, to: shard + 1 },
     async (place) => {
       await setImmediate();
-      return scanTable(table, place, planOf, limits);
+      return scanAnywhere(node.disk, table, place, planOf, limits);
     },
   ];
 }
@@ -180,7 +194,7 @@ function slotPages(
  */
 function isHere({ cluster, identity }: Datanode, table: VersionTable, slot: number): boolean {
   const shard = shardOfSlot(slot, table.shards.length);
-  if (table.shards[shard] !== undefined) return true;
+  if (holdsShard(table, shard)) return true;
   const isOurs = cluster.nodesOfSlot(slot).some(({ id }) => id === identity.nodeId);
   if (isOurs) throw notHere(shard, table.version);
   return false;

@@ -5,7 +5,8 @@ import { SCAN_PATTERN_BYTES_MAX } from '../../base/limits.ts';
 import type { ScanKeysRequest, ScanKeysResponse } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Datanode } from '../node.ts';
 import { loading } from './resp-dataset.ts';
-import { scanHeldShards } from '../reads/scanning.ts';
+import { scanAnywhere } from '../reads/disk-scan.ts';
+import { planOfHeld } from '../reads/scanning.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
 /** One page of a scan. Throws UNAVAILABLE if the version, or the first shard, is not here. */
@@ -23,7 +24,8 @@ export async function scanKeys(
     pattern: request.pattern.length === 0 ? undefined : request.pattern,
     slot: request.slot,
   };
-  const { keys, records, next } = scanHeldShards(table, request, request.skipMissing, limits);
+  const planOf = planOfHeld(table, request, request.skipMissing, request.slot);
+  const { keys, next, records } = await scanAnywhere(node.disk, table, request, planOf, limits);
   return { keys, records, nextShard: next.shard, nextPosition: next.position };
 }
 

@@ -1,5 +1,5 @@
 // Answers questions that read many records: what deltas change, how two versions differ. The work
-// runs in worker threads, on the segments that are being served.
+// runs in worker threads, on the segments that are being served, or that are read from disk for it.
 
 import { SteleError } from '../../base/errors.ts';
 import { DIFF_SAMPLES_MAX } from '../../base/limits.ts';
@@ -16,8 +16,9 @@ import type {
 } from '../../proto/gen/stele/v1/datanode.ts';
 import type { ChangeKind, DiffSample as SegmentSample, SampleValue } from '../../segment/diff.ts';
 import type { Segment } from '../../segment/reader.ts';
-import type { Holdings } from '../storage/holdings.ts';
+import type { Holdings, ReadableSegment } from '../storage/holdings.ts';
 import type { SegmentWork } from './segment-work.ts';
+import type { WholeSegments } from './whole-segments.ts';
 import type { VersionTables } from '../storage/version-tables.ts';
 
 /**
@@ -36,12 +37,14 @@ export class Comparisons {
   readonly #holdings: Holdings;
   readonly #tables: VersionTables;
   readonly #work: SegmentWork;
+  readonly #whole: WholeSegments;
   readonly #calls = { measure: 0, diff: 0 };
 
-  constructor(holdings: Holdings, tables: VersionTables, work: SegmentWork) {
+  constructor(holdings: Holdings, tables: VersionTables, work: SegmentWork, whole: WholeSegments) {
     this.#holdings = holdings;
     this.#tables = tables;
     this.#work = work;
+    this.#whole = whole;
   }
 
   /** Throws OVERLOADED, CANCELLED, CORRUPT. */
@@ -57,16 +60,15 @@ export class Comparisons {
 
   async #measureOne(uid: string, ref: DeltaRef, signal?: AbortSignal): Promise<DeltaMeasure> {
     const { olderIds, segmentId } = ref;
-    const delta = this.#holdings.get(uid, segmentId);
-    const older = olderIds.flatMap((id) => this.#holdings.get(uid, id) ?? []);
+    const delta = this.#holdings.readable(uid, segmentId);
+    const older = olderIds.flatMap((id) => this.#holdings.readable(uid, id) ?? []);
     if (delta === undefined || older.length < olderIds.length) {
       const nothing = { added: 0, replaced: 0, unchanged: 0, overwritten: undefined };
       return { segmentId, held: false, ...nothing };
     }
-    const { added, overwritten, replaced, unchanged } = await this.#work.measure(
-      delta,
-      older,
-      signal,
+    const { added, overwritten, replaced, unchanged } = await this.#whole.during(
+      [delta, ...older],
+      ([first, ...others]) => this.#work.measure(first as Segment, others, signal),
     );
     const totals = { ...overwritten, digest: Buffer.from(overwritten.digest) };
     return { segmentId, held: true, added, replaced, unchanged, overwritten: totals };
@@ -80,7 +82,14 @@ export class Comparisons {
       for (const shard of request.shards) {
         const from = this.#segmentsOf(request.keyspaceUid, request.fromVersion, shard);
         const to = this.#segmentsOf(request.keyspaceUid, request.toVersion, shard);
-        const found = await this.#work.diff(from, to, samplesMax, signal);
+        const found = await this.#whole.during([...from, ...to], (whole) =>
+          this.#work.diff(
+            whole.slice(0, from.length),
+            whole.slice(from.length),
+            samplesMax,
+            signal,
+          ),
+        );
         const { added, changed, removed, samples } = found;
         diffs.push({ shard, counts: { added, changed, removed }, samples: samples.map(sample) });
       }
@@ -88,8 +97,9 @@ export class Comparisons {
     });
   }
 
-  #segmentsOf(uid: string, version: number, shard: number): readonly Segment[] {
-    const segments = this.#tables.get(uid, version)?.shards[shard];
+  #segmentsOf(uid: string, version: number, shard: number): readonly ReadableSegment[] {
+    const table = this.#tables.get(uid, version);
+    const segments = table?.shards[shard] ?? table?.diskShards[shard];
     if (segments !== undefined) return segments;
     throw new SteleError('UNAVAILABLE', `Shard ${shard} of version ${version} is not held here.`);
   }

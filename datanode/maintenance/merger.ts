@@ -20,10 +20,11 @@ import type { MergeOrder, MergeStatus } from '../../proto/gen/stele/v1/datanode.
 import type { SegmentMeta } from '../../segment/layout.ts';
 import { segmentContent } from '../../base/segment-name.ts';
 import type { SegmentContent } from '../../base/segment-name.ts';
-import type { Segment } from '../../segment/reader.ts';
-import type { Holdings } from '../storage/holdings.ts';
+import type { SegmentIndex } from '../../segment/reader.ts';
+import type { Holdings, ReadableSegment } from '../storage/holdings.ts';
 import type { Intake } from '../transfer/intake.ts';
 import { sharedBytes } from './segment-tasks.ts';
+import type { WholeSegments } from './whole-segments.ts';
 import type { SegmentWork } from './segment-work.ts';
 
 const QUEUE_MAX = 10_000;
@@ -33,6 +34,7 @@ export interface MergerOptions {
   readonly holdings: Holdings;
   readonly intake: Intake;
   readonly work: SegmentWork;
+  readonly whole: WholeSegments;
   readonly env: Env;
   readonly background: BackgroundTasks;
   readonly log: Logger;
@@ -66,7 +68,7 @@ export class Merger {
    */
   accept(orders: readonly MergeOrder[], bytesPerSecondMax: number): MergeStatus[] {
     this.#bytesPerSecondMax = bytesPerSecondMax;
-    const heldByUid = new Map<string, ReadonlyMap<string, Segment>>();
+    const heldByUid = new Map<string, ReadonlyMap<string, SegmentIndex>>();
     const statuses = orders.map((order) => {
       let held = heldByUid.get(order.keyspaceUid);
       held ??= heldByContent(this.#options.holdings, order.keyspaceUid);
@@ -82,7 +84,7 @@ export class Merger {
     this.#abort.abort();
   }
 
-  #status(order: MergeOrder, held: ReadonlyMap<string, Segment>): MergeStatus {
+  #status(order: MergeOrder, held: ReadonlyMap<string, SegmentIndex>): MergeStatus {
     const name = nameOf(order);
     const { totals } = order;
     if (totals === undefined) return failed('The order does not state the expected totals.');
@@ -133,15 +135,15 @@ export class Merger {
   }
 
   async #merge(order: MergeOrder): Promise<void> {
-    const { env, holdings, intake, log, work } = this.#options;
+    const { env, holdings, intake, log, whole, work } = this.#options;
     const { keyspaceUid, shard } = order;
     const startMs = env.nowMs();
     const segments = order.segmentIds.map((id) => requireHeld(holdings, keyspaceUid, id));
-    const inputBytes = segments.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const inputBytes = segments.reduce((sum, { header }) => sum + header.fileBytes, 0);
     // The result is at most as large as the inputs.
     const reservation = await intake.reserve(Math.min(inputBytes, SEGMENT_BYTES_MAX));
     try {
-      const merged = await work.merge(segments);
+      const merged = await whole.during(segments, (inputs) => work.merge(inputs));
       const meta = { ...merged.meta, digest: Buffer.from(merged.meta.digest) };
       if (!holdsTotals(meta, order)) {
         throw new SteleError(
@@ -177,8 +179,8 @@ function failed(reason: string): MergeStatus {
 }
 
 /** The held segments of the keyspace, by content. */
-function heldByContent(holdings: Holdings, keyspaceUid: string): Map<SegmentContent, Segment> {
-  const held = new Map<SegmentContent, Segment>();
+function heldByContent(holdings: Holdings, keyspaceUid: string): Map<SegmentContent, SegmentIndex> {
+  const held = new Map<SegmentContent, SegmentIndex>();
   for (const segment of holdings.of(keyspaceUid)) {
     const { digest, shard } = segment.meta;
     held.set(segmentContent(shard, digest.toString('hex')), segment);
@@ -197,8 +199,8 @@ function holdsTotals(meta: SegmentMeta, { shard, totals }: MergeOrder): boolean 
   );
 }
 
-function requireHeld(holdings: Holdings, keyspaceUid: string, segmentId: string): Segment {
-  const segment = holdings.get(keyspaceUid, segmentId);
+function requireHeld(holdings: Holdings, keyspaceUid: string, segmentId: string): ReadableSegment {
+  const segment = holdings.readable(keyspaceUid, segmentId);
   if (segment !== undefined) return segment;
   throw new SteleError('NOT_FOUND', `Segment ${segmentId} is not held here.`);
 }

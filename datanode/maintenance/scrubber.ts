@@ -134,7 +134,7 @@ export class Scrubber {
     const { holdings, store, work } = this.#options;
     const { path } = store.fileOf(held.keyspaceUid, held.segmentId);
     const segment = holdings.get(held.keyspaceUid, held.segmentId);
-    if (segment === undefined) return this.#checkParked(held, path, bytesPerSecond, signal);
+    if (segment === undefined) return this.#checkOnDisk(held, path, bytesPerSecond, signal);
     const byteLength = segment.bytes.length;
     for (let from = 0; from < byteLength && !signal.aborted; from += PIECE_BYTES) {
       const startMs = this.#options.env.nowMs();
@@ -154,10 +154,10 @@ export class Scrubber {
   }
 
   /**
-   * Checks a parked segment, of which there is only a file; if that is bad, another datanode has a
-   * good one.
+   * Checks a segment of which there is only a file, parked or of the disk tier; if that is bad,
+   * another datanode has a good one.
    */
-  async #checkParked(
+  async #checkOnDisk(
     held: HeldSegment,
     path: string,
     bytesPerSecond: number,

@@ -5,14 +5,17 @@
 
 import { requireRight } from '../../access/subject.ts';
 import type { Subject } from '../../access/subject.ts';
+import { tickNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import { LOOKUP_BATCH_KEYS_MAX, LOOKUP_REPLY_SOFT_BYTES } from '../../base/limits.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import { PackedWriter, readKeys } from '../../proto/lookup-protocol.ts';
+import { FRAME_HEAD_BYTES, PackedWriter, readKeys } from '../../proto/lookup-protocol.ts';
 import type { LookupReply, LookupRequestFrame } from '../../proto/lookup-protocol.ts';
 import { PROBE_TARGET } from '../../proto/ports.ts';
 import type { NodeIdentity } from '../identity.ts';
 import { lastHit } from './lookup.ts';
+import type { DiskReads } from './disk-reads.ts';
+import { LateBatch } from './late-batch.ts';
 import type { LookupAnswerer } from './lookup-server.ts';
 import { READ_AHEAD_KEYS, ReadAhead } from './read-ahead.ts';
 import type { ReadCounters } from '../read-stats/read-counters.ts';
@@ -31,6 +34,8 @@ interface Keyspaces {
   keyspaceOf(uid: string): { readonly name: string } | undefined;
 }
 
+/** For replies that are sent later: one per thread, because it is empty between two replies. */
+const lateWriter = new PackedWriter(64 * 1024, FRAME_HEAD_BYTES);
 /** One per thread. Batches that interleave only lose each other's read-ahead. */
 const ahead = new ReadAhead();
 /** Average size of a result lately, in bytes; sizes the buffer of the next batch. */
@@ -42,6 +47,7 @@ export function answererOf(
     readonly counters: ReadCounters;
     readonly identity: NodeIdentity;
     readonly cluster: Keyspaces;
+    readonly disk: DiskReads;
   },
 ): LookupAnswerer {
   return {
@@ -49,6 +55,26 @@ export function answererOf(
     answer: (request, into, subject) => {
       if (subject !== undefined) requireTargets(subject, request, node.cluster);
       return answerBatch(request, node, into);
+    },
+    answerLate: (request, send, onEnd, subject) => {
+      const tables = request.targets.map(({ keyspaceUid, version }) =>
+        node.tables.get(keyspaceUid, version),
+      );
+      if (!tables.some((table) => table?.isAnyOnDisk === true)) return undefined;
+      if (subject !== undefined) requireTargets(subject, request, node.cluster);
+      checkCount(request);
+      const beganMs = tickNowMs();
+      node.counters.lookups += readsIn(request);
+      return new LateBatch(request, {
+        disk: node.disk,
+        tables,
+        writer: lateWriter,
+        send,
+        onEnd: () => {
+          node.counters.latency.lookups.record(tickNowMs() - beganMs, readsIn(request));
+          onEnd();
+        },
+      });
     },
     onAnswered: (request, tookMs) => node.counters.latency.lookups.record(tookMs, readsIn(request)),
   };
@@ -76,12 +102,7 @@ function* answerBatch(
   { counters, tables }: BatchSource,
   writer = new PackedWriter(request.count * resultBytes * 1.25),
 ): Generator<LookupReply> {
-  if (request.count > LOOKUP_BATCH_KEYS_MAX) {
-    throw new SteleError(
-      'BATCH_TOO_LARGE',
-      `A batch has ${request.count} keys; at most ${LOOKUP_BATCH_KEYS_MAX} are allowed.`,
-    );
-  }
+  checkCount(request);
   const targets = request.targets.map((target) => tables.get(target.keyspaceUid, target.version));
   const entries = new Int32Array(request.count * 3);
   readKeys(request.keys, request.count, (index, target, start, end) => {
@@ -107,6 +128,15 @@ function* answerBatch(
     first = index + 1;
   }
   counters.lookups += readsIn(request);
+}
+
+/** Throws BATCH_TOO_LARGE. */
+function checkCount({ count }: LookupRequestFrame): void {
+  if (count <= LOOKUP_BATCH_KEYS_MAX) return;
+  throw new SteleError(
+    'BATCH_TOO_LARGE',
+    `A batch has ${count} keys; at most ${LOOKUP_BATCH_KEYS_MAX} are allowed.`,
+  );
 }
 
 /** The keys of a batch, without the master's probe, which is one key and not a user's read. */

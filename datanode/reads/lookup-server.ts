@@ -5,10 +5,11 @@
 //
 // Invariants:
 //
-// - Requests are answered one after the other, in order.
-// - The socket is read only while no request is pending and the output is below its limit. So a
-//   peer can make this process hold an incomplete request (2 MiB), one read, and some MiB of
-//   replies.
+// - Requests whose keys are in memory are answered one after the other, in order; one with keys on
+//   disk may be answered after later ones.
+// - The socket is read only while no request is pending, the output is below its limit, and few
+//   requests wait for the disk. So a peer can make this process hold an incomplete request (2 MiB),
+//   one read, some MiB of replies, and LATE_MAX requests with about a MiB of values each.
 // - A peer that stops reading, or does not complete a request, is disconnected within a minute.
 
 import type { IncomingHttpHeaders } from 'node:http';
@@ -41,6 +42,8 @@ const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 /** The same limit while the byte budget of the process is exhausted. */
 const OUTPUT_BYTES_SMALL = 64 * 1024;
 const TURN_MS_MAX = 1;
+/** Requests of one peer that may wait for the disk. */
+const LATE_MAX = 64;
 /** How long a peer may read nothing, or take to complete a request. */
 const IDLE_MS_MAX = 20_000;
 /**
@@ -49,6 +52,13 @@ const IDLE_MS_MAX = 20_000;
 const share = new LoopShare();
 /** One per thread, because it is empty between two replies. */
 const writer = new PackedWriter(64 * 1024, FRAME_HEAD_BYTES);
+
+/** A request that is being answered from disk. */
+interface LateAnswer {
+  goOn(): void;
+  /** Nobody waits for it any more. */
+  drop(): void;
+}
 
 /** Performs the lookups. */
 export interface LookupAnswerer {
@@ -63,6 +73,17 @@ export interface LookupAnswerer {
     into: PackedWriter,
     subject?: Subject,
   ): Iterator<LookupReply, void>;
+  /**
+   * Answers a request with keys on disk as they are read: replies go to `send`, which returns whether
+   * the peer reads, and `onEnd` is called after the last. `goOn` begins, and goes on after a `send`
+   * that returned false. Undefined if all keys are in memory. Throws like `answer`.
+   */
+  answerLate?(
+    request: LookupRequestFrame,
+    send: (reply: LookupReply) => boolean,
+    onEnd: () => void,
+    subject?: Subject,
+  ): LateAnswer | undefined;
   /**
    * Called when all replies to `request` are written, with the time since the start of the turn in
    * which the first one was.
@@ -89,6 +110,8 @@ class LookupServerConnection {
   readonly #input = new InputBuffer();
   #request: LookupRequestFrame | undefined;
   #replies: Iterator<LookupReply, void> | undefined;
+  /** Requests that are being answered from disk. */
+  readonly #late = new Set<LateAnswer>();
   /** Start of the turn in which the request was begun. */
   #requestMs = 0;
   #turnScheduled = false;
@@ -114,11 +137,15 @@ class LookupServerConnection {
     this.#socket.setTimeout(IDLE_MS_MAX);
     // Not as an argument of setTimeout, which would report only the first silence.
     this.#socket.on('timeout', () => this.#onSilence());
-    this.#socket.on('drain', () => this.#turn());
+    this.#socket.on('drain', () => {
+      for (const late of this.#late) late.goOn();
+      this.#turn();
+    });
     this.#socket.on('error', () => this.close());
     this.#socket.on('end', () => this.close());
     this.#socket.on('close', () => {
       this.#isEnded = true;
+      this.#dropLate();
       this.#account(0);
       onClose();
     });
@@ -131,7 +158,13 @@ class LookupServerConnection {
 
   close(): void {
     this.#isEnded = true;
+    this.#dropLate();
     this.#socket.destroy();
+  }
+
+  #dropLate(): void {
+    for (const late of this.#late) late.drop();
+    this.#late.clear();
   }
 
   /** An idle peer without a request is silent too, and stays connected. */
@@ -196,7 +229,7 @@ class LookupServerConnection {
 
   get #isFull(): boolean {
     const max = clientBytes.isFull ? OUTPUT_BYTES_SMALL : OUTPUT_BYTES_MAX;
-    return this.#socket.writableLength > max;
+    return this.#socket.writableLength > max || this.#late.size >= LATE_MAX;
   }
 
   /** Answers until the input is empty, the peer does not read, or the turn is over. */
@@ -224,18 +257,49 @@ class LookupServerConnection {
     return true;
   }
 
-  /** The request to answer: the one in progress, or else the next. */
+  /** The request to answer: the one in progress, or else the next that is not answered later. */
   #nextRequest(turnMs: number): LookupRequestFrame | undefined {
     if (this.#request !== undefined) return this.#request;
     const input = this.#input;
-    const byteCount = frameBytes(input, REQUEST_BYTES_MAX);
-    if (byteCount === undefined) return undefined;
-    this.#request = readRequest(input.bytes, input.at, input.at + byteCount);
-    this.#requestMs = turnMs;
-    this.#replies = this.#answerer.answer(this.#request, writer, this.#peer.subject);
-    input.at += byteCount;
-    this.#unfinishedSinceMs = 0;
-    return this.#request;
+    for (;;) {
+      const byteCount = this.#isFull ? undefined : frameBytes(input, REQUEST_BYTES_MAX);
+      if (byteCount === undefined) return undefined;
+      const request = readRequest(input.bytes, input.at, input.at + byteCount);
+      this.#unfinishedSinceMs = 0;
+      const isLate = this.#answerLate(request);
+      input.at += byteCount;
+      if (isLate) continue;
+      this.#request = request;
+      this.#requestMs = turnMs;
+      this.#replies = this.#answerer.answer(request, writer, this.#peer.subject);
+      return request;
+    }
+  }
+
+  /** Returns false if all keys of the request are in memory. */
+  #answerLate(request: LookupRequestFrame): boolean {
+    const late = this.#answerer.answerLate?.(
+      request,
+      (reply) => {
+        this.#send(reply);
+        return !this.#isFull;
+      },
+      () => {
+        if (late !== undefined) this.#late.delete(late);
+        if (!this.#isEnded) this.#settleSoon();
+      },
+      this.#peer.subject,
+    );
+    if (late === undefined) return false;
+    this.#late.add(late);
+    late.goOn();
+    return true;
+  }
+
+  /** Reads on, if it was the number of late answers that kept this connection from it. */
+  #settleSoon(): void {
+    if (this.#late.size === LATE_MAX - 1) process.nextTick(() => this.#turn());
+    else this.#account(this.#socket.writableLength + this.#input.heldBytes);
   }
 
   #send({ count, first, id, results }: LookupReply): void {
@@ -247,6 +311,7 @@ class LookupServerConnection {
   #refuse(thrown: unknown): void {
     this.#peer.onError(thrown);
     this.#isEnded = true;
+    this.#dropLate();
     this.#request = this.#replies = undefined;
     if (this.#socket.destroyed) return;
     endSoon(this.#socket, encodeRefusal(toSteleError(thrown)));

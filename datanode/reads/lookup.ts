@@ -7,8 +7,6 @@
 // whole process, valid until the next call.
 
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import { shardOfSlot } from '../../ring/shard.ts';
-import { slotOfKey } from '../../ring/slot.ts';
 import { hashKey, lastHash2 } from '../../segment/hash.ts';
 import { findHashedRecord, recordBounds } from '../../segment/reader.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
@@ -26,25 +24,9 @@ export function releaseLastHit(): void {
 }
 
 /**
- * Looks up key[start, end) in one version. NOT_FOUND only if this node holds all of the shard's
- * segments; otherwise UNAVAILABLE.
+ * Looks up key[start, end), which belongs to `shard`, in one version. NOT_FOUND only if this node
+ * holds all of the shard's segments in memory; otherwise UNAVAILABLE.
  */
-export function lookupInTable(
-  table: VersionTable,
-  key: Uint8Array,
-  start: number,
-  end: number,
-): LookupStatus {
-  return lookupInShard(
-    table,
-    shardOfSlot(slotOfKey(key, start, end), table.shards.length),
-    key,
-    start,
-    end,
-  );
-}
-
-/** Like `lookupInTable`, for a caller that knows the key's shard. */
 export function lookupInShard(
   table: VersionTable,
   shard: number,
@@ -88,7 +70,17 @@ export function lookupHashed(
     if (--reads.untilSample === 0) reads.sample(key, start, end, valueBytes);
     return LookupStatus.OK;
   }
+  noteMiss(table, key, start, end);
+  return LookupStatus.NOT_FOUND;
+}
+
+/** Counts a key that is not in the version. */
+export function noteMiss(
+  { reads }: VersionTable,
+  key: Uint8Array,
+  start: number,
+  end: number,
+): void {
   reads.misses++;
   if (--reads.untilSample === 0) reads.sample(key, start, end, undefined);
-  return LookupStatus.NOT_FOUND;
 }

@@ -84,7 +84,7 @@ export class ReadAhead {
   }
 
   /**
-   * Looks up the key like `lookupInTable`, and sets `slot` to its slot. Cheaper for keys that were
+   * Looks up the key like `lookupInShard`, and sets `slot` to its slot. Cheaper for keys that were
    * noted, in the order in which they were.
    */
   lookup(bytes: Uint8Array, start: number, end: number, table: VersionTable): LookupStatus {

@@ -10,7 +10,9 @@ import { SteleError } from '../../base/errors.ts';
 import { globMatches } from '../../base/glob.ts';
 import type { ScanPlace } from '../../resp/data/scan-cursor.ts';
 import { slotOfKey } from '../../ring/slot.ts';
-import { POSITION_END, ShardWalk } from './shard-records.ts';
+import { POSITION_END, walkInMemory } from './shard-records.ts';
+import type { ShardWalk } from './shard-records.ts';
+import { holdsShard } from '../storage/version-tables.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
 /** Upper limit of records that one call reads. */
@@ -26,7 +28,7 @@ const RANDOM_CANDIDATES = 16;
 const LONG_SCANS_MAX = 64;
 
 /** What to do with a shard; `stop` ends the call before it. */
-type ShardPlan = 'scan' | 'skip' | 'stop';
+export type ShardPlan = 'scan' | 'skip' | 'stop';
 
 export interface ScanLimits {
   readonly recordsMax: number;
@@ -44,7 +46,10 @@ export interface ScanPage {
   next: ScanPlace;
 }
 
-/** The keys from `from` on, of the shards that `planOf` selects. */
+/**
+ * The keys from `from` on, of the shards that `planOf` selects, all of which must be in memory
+ * (`scanAnywhere`).
+ */
 export function scanTable(
   table: VersionTable,
   from: ScanPlace,
@@ -59,7 +64,7 @@ export function scanTable(
     page.next = { shard, position };
     if (plan === 'stop') return page;
     if (plan === 'scan') {
-      const end = scanShard(new ShardWalk(table.shards[shard] ?? [], position), page, budget);
+      const end = scanShard(walkInMemory(table.shards[shard] ?? [], position), page, budget);
       if (end < POSITION_END) {
         page.next = { shard, position: end };
         return page;
@@ -71,49 +76,52 @@ export function scanTable(
   return page;
 }
 
-/** A scan for a peer, over the shards that are here. Throws UNAVAILABLE if the first one is not. */
-export function scanHeldShards(
+/** Plans a scan for a peer, over the shards that are here. Throws UNAVAILABLE if the first is not. */
+export function planOfHeld(
   table: VersionTable,
   from: ScanPlace,
   skipMissing: boolean,
-  limits: ScanLimits,
-): ScanPage {
-  if (!skipMissing && from.shard < table.shards.length && table.shards[from.shard] === undefined) {
+  slot: number | undefined,
+): (shard: number) => ShardPlan {
+  if (!skipMissing && from.shard < table.shards.length && !holdsShard(table, from.shard)) {
     throw new SteleError('UNAVAILABLE', `Shard ${from.shard} is not held here.`);
   }
   const missing = skipMissing ? 'skip' : 'stop';
-  const planOf = (shard: number): ShardPlan => {
-    if (limits.slot !== undefined && shard !== from.shard) return 'stop';
-    return table.shards[shard] === undefined ? missing : 'scan';
+  return (shard) => {
+    if (slot !== undefined && shard !== from.shard) return 'stop';
+    return holdsShard(table, shard) ? 'scan' : missing;
   };
-  return scanTable(table, from, planOf, limits);
 }
 
 /**
  * A key of one of `shards`, which are held here; undefined if there is none. `random` returns 0 ..
- * 1.
+ * 1; `scan` reads a page from a place on, of one shard.
  */
-export function randomKey(
+export async function randomKey(
   table: VersionTable,
   shards: readonly number[],
   random: () => number,
-): Buffer | undefined {
+  scan: (
+    from: ScanPlace,
+    planOf: (shard: number) => ShardPlan,
+    limits: ScanLimits,
+  ) => Promise<ScanPage> | ScanPage,
+): Promise<Buffer | undefined> {
   const records = shards.map((shard) => table.recordsByShard[shard] ?? 0);
   let left = random() * records.reduce((sum, count) => sum + count, 0);
   const chosen = shards.find((_, index) => (left -= records[index] ?? 0) < 0);
   if (chosen === undefined) return undefined;
-  const segments = table.shards[chosen] ?? [];
-  const limits: ScanLimits = { recordsMax: RANDOM_CANDIDATES };
+  const planOf = (shard: number): ShardPlan => (shard === chosen ? 'scan' : 'stop');
   for (const position of [Math.floor(random() * POSITION_END), 0]) {
-    const page: ScanPage = { keys: [], records: 0, next: { shard: chosen, position } };
-    scanShard(new ShardWalk(segments, position), page, new ScanBudget(limits));
-    if (page.keys.length > 0) return page.keys[Math.floor(random() * page.keys.length)];
+    const from = { shard: chosen, position };
+    const { keys } = await scan(from, planOf, { recordsMax: RANDOM_CANDIDATES });
+    if (keys.length > 0) return keys[Math.floor(random() * keys.length)];
   }
   return undefined;
 }
 
 /** Adds to `page`; returns the position to continue from, POSITION_END after the last record. */
-function scanShard(walk: ShardWalk, page: ScanPage, budget: ScanBudget): number {
+export function scanShard(walk: ShardWalk, page: ScanPage, budget: ScanBudget): number {
   let position = -1;
   while (walk.next()) {
     const keyBytes = walk.valueStart - walk.keyStart;
@@ -127,7 +135,7 @@ function scanShard(walk: ShardWalk, page: ScanPage, budget: ScanBudget): number 
 }
 
 /** The work that one call may still do. */
-class ScanBudget {
+export class ScanBudget {
   #records: number;
   #keyBytes = KEY_BYTES_MAX_PER_CALL;
   #matchCost = MATCH_COST_MAX;

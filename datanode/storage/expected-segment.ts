@@ -7,7 +7,7 @@
 // from another keyspace, would answer for keys that they do not have.
 
 import { SteleError } from '../../base/errors.ts';
-import { openSegment, segmentMeta } from '../../segment/reader.ts';
+import { openSegment } from '../../segment/reader.ts';
 import type { Segment } from '../../segment/reader.ts';
 
 export interface ExpectedSegment {
@@ -23,10 +23,19 @@ export interface ExpectedSegment {
  */
 export function openAs(bytes: Buffer, expected: Partial<ExpectedSegment>): Segment {
   const segment = openSegment(bytes);
-  const { id, keyspaceUid } = segmentMeta(segment);
+  requireSegment(segment, expected);
+  return segment;
+}
+
+/** Throws CORRUPT if a segment is another than `expected`. */
+export function requireSegment(
+  { header, meta }: Pick<Segment, 'header' | 'meta'>,
+  expected: Partial<ExpectedSegment>,
+): void {
+  requireShards(header, expected);
+  const { id, keyspaceUid } = meta;
   const { keyspaceUid: uidWanted = keyspaceUid, segmentId: idWanted = id } = expected;
-  requireShards(segment, expected);
-  if (id === idWanted && keyspaceUid === uidWanted) return segment;
+  if (id === idWanted && keyspaceUid === uidWanted) return;
   const where = keyspaceUid === uidWanted ? '' : ` in the folder of keyspace ${uidWanted}`;
   throw new SteleError(
     'CORRUPT',
@@ -34,7 +43,7 @@ export function openAs(bytes: Buffer, expected: Partial<ExpectedSegment>): Segme
   );
 }
 
-function requireShards({ header }: Segment, { shardCount }: Partial<ExpectedSegment>): void {
+function requireShards(header: Segment['header'], { shardCount }: Partial<ExpectedSegment>): void {
   if (shardCount === undefined || header.shardCount === shardCount) return;
   const text = `The segment is one of ${header.shardCount} shards, and the cluster has ${shardCount}.`;
   throw new SteleError('CORRUPT', text);

@@ -9,14 +9,17 @@
 //   load     offers S  -> "already here", S claimed at 8                 v
 //   datanode                                              8 > 7: S stays
 //
-// A suspended keyspace is parked: its segments are listed as before, but their bytes are only on
-// disk, and `get` does not return them (suspension.ts).
+// A held segment is in memory, or on disk with its index in memory, or parked: listed as before, and
+// with nothing in memory. Which of them it should be follows from the tier of its keyspace; until
+// tiers.ts has moved it, it stays as it is.
 //
 // Invariant: a segment is in here only after its bytes were verified and are durable on disk.
 
 import { segmentKey } from '../../base/segment-name.ts';
 import type { SegmentKey } from '../../base/segment-name.ts';
 import type { Segment } from '../../segment/reader.ts';
+import { isReadable } from '../disk/disk-segment.ts';
+import type { DiskSegment } from '../disk/disk-segment.ts';
 import type { HeldSegment, ListHoldingsResponse } from '../../proto/gen/stele/v1/datanode.ts';
 
 const JOURNAL_ENTRIES_MAX = 10_000;
@@ -27,9 +30,16 @@ interface Change {
   readonly added: boolean;
 }
 
+/** A segment from which records can be read. */
+export type ReadableSegment = Segment | DiskSegment;
+
+/** Where the segments of a keyspace should be. `none`: on disk only, while it is suspended. */
+export type Tier = 'memory' | 'disk' | 'none';
+
 interface Held {
   /** Undefined while parked. */
-  segment: Segment | undefined;
+  segment: ReadableSegment | undefined;
+  /** Of the file. */
   readonly byteLength: number;
   /** The revision at which it was added or last claimed. */
   revision: number;
@@ -37,40 +47,45 @@ interface Held {
 
 export class Holdings {
   readonly #byKeyspace = new Map<string, Map<string, Held>>();
-  /** Uids of keyspaces whose segments stay on disk: a segment added to one is parked at once. */
-  readonly #parking = new Set<string>();
-  /** The number of parked segments by uid; without entries of 0. */
-  readonly #parkedCounts = new Map<string, number>();
+  /** By uid; absent: memory. */
+  readonly #tiers = new Map<string, Exclude<Tier, 'memory'>>();
   readonly #listeners = new Set<(held: HeldSegment) => void>();
   #journal: Change[] = [];
   #revision = 1;
   #segmentBytes = 0;
+  #diskBytes = 0;
   #count = 0;
 
   get revision(): number {
     return this.#revision;
   }
 
-  /** Bytes of all segments in memory. */
+  /** Bytes of memory that segments take: whole ones, and the indexes of those on disk. */
   get segmentBytes(): number {
     return this.#segmentBytes;
   }
 
-  /** Bytes of the files of all segments in the disk tier. */
+  /** Bytes of the files of segments whose records are read from disk. */
   get diskBytes(): number {
-    return 0;
+    return this.#diskBytes;
   }
 
   get count(): number {
     return this.#count;
   }
 
-  /** Undefined if the segment is not here or is parked. */
+  /** Undefined if the segment is not here, or not in memory. */
   get(keyspaceUid: string, segmentId: string): Segment | undefined {
+    const segment = this.readable(keyspaceUid, segmentId);
+    return segment !== undefined && isInMemory(segment) ? segment : undefined;
+  }
+
+  /** Undefined if the segment is not here or is parked. */
+  readable(keyspaceUid: string, segmentId: string): ReadableSegment | undefined {
     return this.#byKeyspace.get(keyspaceUid)?.get(segmentId)?.segment;
   }
 
-  /** Whether the segment is here, in memory or parked. */
+  /** Whether the segment is here, wherever its bytes are. */
   has(keyspaceUid: string, segmentId: string): boolean {
     return this.#byKeyspace.get(keyspaceUid)?.has(segmentId) === true;
   }
@@ -83,59 +98,77 @@ export class Holdings {
     return true;
   }
 
-  /** Adds the segment; if it is already here, it is claimed. */
-  add(keyspaceUid: string, segmentId: string, segment: Segment): void {
-    if (this.claim(keyspaceUid, segmentId)) return;
+  /** Adds the segment; if it is already here, it is claimed. One of a suspended keyspace is parked. */
+  add(keyspaceUid: string, segmentId: string, segment: ReadableSegment): void {
+    if (this.claim(keyspaceUid, segmentId)) return closeIfOnDisk(segment);
     let segments = this.#byKeyspace.get(keyspaceUid);
     if (segments === undefined) {
       segments = new Map();
       this.#byKeyspace.set(keyspaceUid, segments);
     }
     this.#count++;
-    const isParked = this.#parking.has(keyspaceUid);
-    const byteLength = segment.bytes.length;
-    if (isParked) this.#countParked(keyspaceUid, 1);
-    else this.#segmentBytes += byteLength;
-    const revision = this.#revision + 1;
-    segments.set(segmentId, { segment: isParked ? undefined : segment, byteLength, revision });
+    const held: Held = {
+      segment: undefined,
+      byteLength: segment.header.fileBytes,
+      revision: this.#revision + 1,
+    };
+    segments.set(segmentId, held);
+    if (this.tierOf(keyspaceUid) === 'none') closeIfOnDisk(segment);
+    else this.#setSegment(held, segment);
     this.#changed({ keyspaceUid, segmentId }, true);
   }
 
-  /** Frees the memory of a keyspace; segments added from now on stay on disk too. */
-  park(keyspaceUid: string): void {
-    this.#parking.add(keyspaceUid);
+  /** Where the segments of a keyspace should be. */
+  tierOf(keyspaceUid: string): Tier {
+    return this.#tiers.get(keyspaceUid) ?? 'memory';
+  }
+
+  /** Sets where the segments of a keyspace should be. With `none` their memory is freed at once. */
+  setTier(keyspaceUid: string, tier: Tier): void {
+    if (tier === 'memory') this.#tiers.delete(keyspaceUid);
+    else this.#tiers.set(keyspaceUid, tier);
+    if (tier !== 'none') return;
     for (const [segmentId, held] of this.#byKeyspace.get(keyspaceUid) ?? []) {
       if (held.segment === undefined) continue;
-      held.segment = undefined;
-      this.#segmentBytes -= held.byteLength;
-      this.#countParked(keyspaceUid, 1);
+      this.#setSegment(held, undefined);
       this.#notify({ keyspaceUid, segmentId });
     }
   }
 
-  /** Segments added to the keyspace from now on stay in memory; parked ones wait for `restore`. */
-  unpark(keyspaceUid: string): void {
-    this.#parking.delete(keyspaceUid);
-  }
-
-  isParking(keyspaceUid: string): boolean {
-    return this.#parking.has(keyspaceUid);
-  }
-
   /**
-   * Brings a parked segment back, which was read and verified again. Returns false if it is no
-   * longer parked.
+   * Replaces a held segment by itself in memory or on disk, where it should be. Returns false, and
+   * closes its file, if it is no longer here or should be elsewhere by now.
    */
-  restore(keyspaceUid: string, segmentId: string, segment: Segment): boolean {
+  move(keyspaceUid: string, segmentId: string, segment: ReadableSegment): boolean {
     const held = this.#byKeyspace.get(keyspaceUid)?.get(segmentId);
-    if (held === undefined || held.segment !== undefined || this.#parking.has(keyspaceUid)) {
+    if (held === undefined || this.tierOf(keyspaceUid) === 'none') {
+      closeIfOnDisk(segment);
       return false;
     }
-    held.segment = segment;
-    this.#segmentBytes += held.byteLength;
-    this.#countParked(keyspaceUid, -1);
+    this.#setSegment(held, segment);
     this.#notify({ keyspaceUid, segmentId });
     return true;
+  }
+
+  /** The segments that are not where the keyspace's tier wants them. */
+  misplacedOf(keyspaceUid: string): { readonly segmentId: string; readonly byteLength: number }[] {
+    const tier = this.tierOf(keyspaceUid);
+    const misplaced = [];
+    for (const [segmentId, { byteLength, segment }] of this.#byKeyspace.get(keyspaceUid) ?? []) {
+      if (!isPlaced(segment, tier)) misplaced.push({ segmentId, byteLength });
+    }
+    return misplaced;
+  }
+
+  #setSegment(held: Held, segment: ReadableSegment | undefined): void {
+    const before = held.segment;
+    held.segment = segment;
+    this.#segmentBytes += memoryOf(segment) - memoryOf(before);
+    if (before !== undefined && !isInMemory(before)) {
+      this.#diskBytes -= held.byteLength;
+      before.file.close();
+    }
+    if (segment !== undefined && !isInMemory(segment)) this.#diskBytes += held.byteLength;
   }
 
   /** Uids of the keyspaces with at least one segment. */
@@ -143,35 +176,23 @@ export class Holdings {
     return [...this.#byKeyspace.keys()];
   }
 
-  /** Ids of all segments of a keyspace, in memory or parked. */
+  /** Ids of all segments of a keyspace. */
   segmentIdsOf(keyspaceUid: string): string[] {
     return [...(this.#byKeyspace.get(keyspaceUid)?.keys() ?? [])];
   }
 
-  /** The parked segments of the keyspace. */
-  parkedOf(keyspaceUid: string): { readonly segmentId: string; readonly byteLength: number }[] {
-    if (!this.#parkedCounts.has(keyspaceUid)) return [];
-    const held = [...(this.#byKeyspace.get(keyspaceUid) ?? [])];
-    return held.flatMap(([segmentId, { byteLength, segment }]) =>
-      segment === undefined ? [{ segmentId, byteLength }] : [],
-    );
-  }
-
   /** Uids of keyspaces that have parked segments, or whose segments are to be parked. */
   parkedKeyspaces(): string[] {
-    const parking = [...this.#parking].filter((uid) => this.#byKeyspace.has(uid));
-    return [...new Set([...parking, ...this.#parkedCounts.keys()])];
+    const uids: string[] = [];
+    for (const [uid, segments] of this.#byKeyspace) {
+      if (this.tierOf(uid) === 'none' || hasParked(segments)) uids.push(uid);
+    }
+    return uids;
   }
 
-  /** Size of a segment, in memory or parked; undefined if it is not here. */
+  /** Size of the segment's file; undefined if it is not here. */
   byteLengthOf(keyspaceUid: string, segmentId: string): number | undefined {
     return this.#byKeyspace.get(keyspaceUid)?.get(segmentId)?.byteLength;
-  }
-
-  #countParked(keyspaceUid: string, change: number): void {
-    const count = (this.#parkedCounts.get(keyspaceUid) ?? 0) + change;
-    if (count > 0) this.#parkedCounts.set(keyspaceUid, count);
-    else this.#parkedCounts.delete(keyspaceUid);
   }
 
   /** Removes a segment. Returns false if it was not here, or was claimed after `asOfRevision`. */
@@ -186,19 +207,27 @@ export class Holdings {
     segments.delete(segmentId);
     if (segments.size === 0) this.#byKeyspace.delete(keyspaceUid);
     this.#count--;
-    if (held.segment === undefined) this.#countParked(keyspaceUid, -1);
-    else this.#segmentBytes -= held.byteLength;
+    this.#setSegment(held, undefined);
     this.#changed({ keyspaceUid, segmentId }, false);
     return true;
   }
 
-  /** Calls `listener` when a segment is added or removed, parked or restored. */
+  /** Closes the files of segments on disk; nothing can be read from them afterwards. */
+  closeFiles(): void {
+    for (const segments of this.#byKeyspace.values()) {
+      for (const { segment } of segments.values()) {
+        if (segment !== undefined) closeIfOnDisk(segment);
+      }
+    }
+  }
+
+  /** Calls `listener` when a segment is added, removed or moved. */
   onChange(listener: (held: HeldSegment) => void): void {
     this.#listeners.add(listener);
   }
 
-  /** The segments of a keyspace that are in memory. */
-  *of(keyspaceUid: string): Generator<Segment> {
+  /** The segments of a keyspace that are not parked. */
+  *of(keyspaceUid: string): Generator<ReadableSegment> {
     for (const { segment } of this.#byKeyspace.get(keyspaceUid)?.values() ?? []) {
       if (segment !== undefined) yield segment;
     }
@@ -245,4 +274,28 @@ export class Holdings {
   #notify(held: HeldSegment): void {
     for (const listener of this.#listeners) listener(held);
   }
+}
+
+function hasParked(segments: ReadonlyMap<string, Held>): boolean {
+  for (const { segment } of segments.values()) if (segment === undefined) return true;
+  return false;
+}
+
+export function isInMemory(segment: ReadableSegment): segment is Segment {
+  return 'bytes' in segment;
+}
+
+function closeIfOnDisk(segment: ReadableSegment): void {
+  if (!isInMemory(segment)) segment.file.close();
+}
+
+function memoryOf(segment: ReadableSegment | undefined): number {
+  if (segment === undefined) return 0;
+  return isInMemory(segment) ? segment.bytes.length : segment.residentBytes;
+}
+
+function isPlaced(segment: ReadableSegment | undefined, tier: Tier): boolean {
+  if (segment === undefined) return tier === 'none';
+  if (!isInMemory(segment)) return tier === 'disk';
+  return tier === 'memory' || (tier === 'disk' && !isReadable(segment.header));
 }

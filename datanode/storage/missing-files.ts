@@ -84,7 +84,7 @@ export class MissingFiles {
     const { holdings, store } = this.#options;
     const segment = holdings.get(uid, id);
     if (segment === undefined) {
-      // A parked segment had only its file; another datanode has a copy.
+      // Parked or of the disk tier, it had only its file; another datanode has a copy.
       holdings.remove(uid, id);
       return;
     }

@@ -1,5 +1,6 @@
 // Startup verification: a starting datanode verifies every segment file it finds, holds the good
-// ones and quarantines the bad ones.
+// ones and quarantines the bad ones. Of the disk tier only index and checksums are read
+// (open-segment.ts), so that a large one serves within seconds.
 //
 // Data above the memory limit stays on disk and is reported: lowering the limit must not end the
 // process.
@@ -11,8 +12,11 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Env } from '../../base/env.ts';
 import type { Logger } from '../../base/log.ts';
 import { shardNamedBy } from '../../base/segment-name.ts';
-import type { Holdings } from './holdings.ts';
+import type { Segment } from '../../segment/reader.ts';
+import type { BlockSource } from '../disk/block-source.ts';
+import type { Holdings, ReadableSegment } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
+import { openOnDisk } from './open-segment.ts';
 import { readSegmentFile } from './segment-files.ts';
 import type { SegmentFile } from './segment-files.ts';
 import type { DiskStore } from './store.ts';
@@ -26,6 +30,7 @@ export class StartupVerification {
   readonly #verifier: Verifier;
   readonly #holdings: Holdings;
   readonly #memory: MemoryBudget;
+  readonly #source: BlockSource;
   readonly #log: Logger;
   #bytesDone = 0;
   #bytesTotal = 0;
@@ -40,6 +45,7 @@ export class StartupVerification {
     readonly verifier: Verifier;
     readonly holdings: Holdings;
     readonly memory: MemoryBudget;
+    readonly source: BlockSource;
     readonly log: Logger;
     readonly env: Pick<Env, 'nowMs'>;
   }) {
@@ -47,6 +53,7 @@ export class StartupVerification {
     this.#verifier = options.verifier;
     this.#holdings = options.holdings;
     this.#memory = options.memory;
+    this.#source = options.source;
     this.#log = options.log;
     this.#nowMs = () => options.env.nowMs();
   }
@@ -105,13 +112,11 @@ export class StartupVerification {
 
   async #open(file: SegmentFile): Promise<void> {
     let release: (() => void) | undefined;
+    const tier = this.#holdings.tierOf(file.keyspaceUid);
     try {
       // A segment of a suspended keyspace does not stay in memory.
-      if (!this.#holdings.isParking(file.keyspaceUid)) {
-        release = this.#memory.reserve(file.byteLength);
-      }
-      const bytes = await readSegmentFile(file.path, this.#store.files);
-      const segment = await this.#verifier.verify(bytes, file);
+      if (tier === 'memory') release = this.#memory.reserve(file.byteLength);
+      const segment = tier === 'disk' ? await this.#openOnDisk(file) : await this.#verify(file);
       this.#holdings.add(file.keyspaceUid, file.segmentId, segment);
     } catch (thrown) {
       const error = toSteleError(thrown, 'IO');
@@ -129,6 +134,15 @@ export class StartupVerification {
     } finally {
       release?.();
     }
+  }
+
+  async #verify(file: SegmentFile): Promise<Segment> {
+    return this.#verifier.verify(await readSegmentFile(file.path, this.#store.files), file);
+  }
+
+  #openOnDisk(file: SegmentFile): Promise<ReadableSegment> {
+    const parts = { memory: this.#memory, source: this.#source, store: this.#store };
+    return openOnDisk(file, { ...parts, verifier: this.#verifier });
   }
 
   async #quarantine(file: SegmentFile, reason: SteleError): Promise<void> {

@@ -30,12 +30,17 @@ import type { Logger } from '../../base/log.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { DiskTrouble } from '../../proto/gen/stele/v1/datanode.ts';
 import { DiskHealth } from './disk-health.ts';
+import type { Tier } from './holdings.ts';
 import { segmentFilesBelow, unlessGone } from './segment-files.ts';
 import type { SegmentFile } from './segment-files.ts';
 import { VerifiedFiles } from './verified-files.ts';
 
 const FOLDERS = ['segments', 'incoming', 'quarantine'];
-const SUSPENDED_MARK = 'SUSPENDED';
+/** Empty files in a keyspace's folder; without one, it is in memory. */
+const TIER_MARKS: ReadonlyMap<string, Tier> = new Map([
+  ['ON_DISK', 'disk'],
+  ['SUSPENDED', 'none'],
+] as const);
 /** Enough to see what is wrong with a disk or a writer. */
 const QUARANTINE_FILES_MAX = 64;
 const QUARANTINE_BYTES_MAX = 1024 ** 3;
@@ -320,29 +325,30 @@ export class DiskStore {
   }
 
   /**
-   * Sets or clears the mark of a suspended keyspace. Losing the mark costs time at a start, but no
-   * data.
+   * Marks the folder of a keyspace with its tier. Losing the mark costs time at a start, but no data.
    */
-  async markSuspended(keyspaceUid: string, suspended: boolean): Promise<void> {
+  async markTier(keyspaceUid: string, tier: Tier): Promise<void> {
     const folder = this.#folderOf(keyspaceUid);
-    const path = join(folder, SUSPENDED_MARK);
-    if (suspended) {
-      await this.files.mkdir(folder, { recursive: true });
-      await (await this.files.open(path, 'w', 0o644)).close();
-    } else {
-      await this.files.rm(path, { force: true });
+    for (const [name, marked] of TIER_MARKS) {
+      const path = join(folder, name);
+      if (marked === tier) {
+        await this.files.mkdir(folder, { recursive: true });
+        await (await this.files.open(path, 'w', 0o644)).close();
+      } else await this.files.rm(path, { force: true });
     }
   }
 
-  /** Uids of the keyspaces that are marked. */
-  async suspendedKeyspaces(): Promise<string[]> {
+  /** Keyspaces that are marked, by uid. */
+  async markedTiers(): Promise<Map<string, Tier>> {
     const folder = join(this.#folder, 'segments');
-    const marked: string[] = [];
+    const tiers = new Map<string, Tier>();
     for (const uid of (await unlessGone(this.files.readdir(folder))) ?? []) {
-      const mark = await this.files.stat(join(folder, uid, SUSPENDED_MARK)).catch(() => undefined);
-      if (mark?.isFile() === true) marked.push(uid);
+      for (const [name, tier] of TIER_MARKS) {
+        const mark = await this.files.stat(join(folder, uid, name)).catch(() => undefined);
+        if (mark?.isFile() === true) tiers.set(uid, tier);
+      }
     }
-    return marked;
+    return tiers;
   }
 
   /**

@@ -19,7 +19,12 @@ export type VerifyDepth = 'full' | 'checksums';
  * with the same seal hold the same bytes.
  */
 export function sealOf({ bytes, header }: Segment): string {
-  return createHash('sha256').update(bytes.subarray(header.footerOffset)).digest('hex');
+  return sealOfFooter(bytes.subarray(header.footerOffset));
+}
+
+/** The seal of a file by its bytes from the footer's offset on. */
+export function sealOfFooter(footer: Buffer): string {
+  return createHash('sha256').update(footer).digest('hex');
 }
 
 /**

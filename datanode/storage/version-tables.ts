@@ -4,9 +4,11 @@
 // table is rebuilt when either changes, so that the hot path only indexes arrays:
 //
 //   tables.get(uid)?.get(version)   -> VersionTable
-//   table.shards[shard]             -> segments, newest first | undefined: not here
+//   table.shards[shard]             -> segments, newest first | undefined: not here, or not all in memory
+//   table.diskShards[shard]         -> segments of which some are on disk | undefined
 //
-// An empty list is an answer (the version has no records in that shard); undefined is not.
+// An empty list is an answer (the version has no records in that shard); undefined is not. A lookup
+// in memory does not look at `diskShards` at all: the disk tier costs it nothing.
 //
 // When deltas are merged, a version gets another manifest with the same records in other segments.
 // Until all of those are here, a shard is answered from its previous segments:
@@ -19,7 +21,8 @@ import type { VersionRef } from '../../proto/gen/stele/v1/datanode.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { Segment } from '../../segment/reader.ts';
 import { KeyspaceReads } from '../read-stats/keyspace-reads.ts';
-import type { Holdings } from './holdings.ts';
+import { isInMemory } from './holdings.ts';
+import type { Holdings, ReadableSegment } from './holdings.ts';
 
 /** Manifests of one version that are kept side by side: the newest, and older ones still in use. */
 const CHAINS_MAX = 4;
@@ -27,14 +30,22 @@ const CHAINS_MAX = 4;
 export interface VersionTable {
   readonly keyspaceUid: string;
   readonly version: number;
-  /** Segments by shard, newest first; undefined if the shard is not here. */
+  /** Segments by shard, newest first; undefined if the shard is not here, or in `diskShards`. */
   readonly shards: readonly (readonly Segment[] | undefined)[];
+  /** Shards that are here, with a segment whose records are on disk. */
+  readonly diskShards: readonly (readonly ReadableSegment[] | undefined)[];
+  readonly isAnyOnDisk: boolean;
   /** Records by shard, 0 if it is not here; a record that a delta overwrites does not count. */
   readonly recordsByShard: readonly number[];
   /** The sum of `recordsByShard`. */
   readonly records: number;
   /** Of all versions of the keyspace. */
   readonly reads: KeyspaceReads;
+}
+
+/** Whether all segments of a shard are here, in memory or on disk. */
+export function holdsShard({ diskShards, shards }: VersionTable, shard: number): boolean {
+  return shards[shard] !== undefined || diskShards[shard] !== undefined;
 }
 
 /** The segments of one shard, oldest first, and their number of distinct records. */
@@ -138,7 +149,7 @@ export class VersionTables {
   /** Those of the manifest's segments that are here, described from their own verified bytes. */
   heldOf(manifest: Pick<Manifest, 'keyspaceUid' | 'segments'>): SegmentInfo[] {
     return manifest.segments.flatMap(({ id }) => {
-      const held = this.#holdings.get(manifest.keyspaceUid, id)?.meta;
+      const held = this.#holdings.readable(manifest.keyspaceUid, id)?.meta;
       if (held === undefined) return [];
       const { digest, fileBytes, keyBytes, records, shard, valueBytes } = held;
       return [{ id, shard, fileBytes, records, keyBytes, valueBytes, digest }];
@@ -158,7 +169,7 @@ export class VersionTables {
   #make({ chains, manifest }: KnownVersion): VersionTable {
     const { keyspaceUid, version } = manifest;
     const recordsByShard = chains.map(() => 0);
-    const shards = chains.map((choices, shard) => {
+    const readable = chains.map((choices, shard) => {
       for (const [index, chain] of choices.entries()) {
         const segments = this.#segmentsOf(keyspaceUid, chain);
         if (segments === undefined) continue;
@@ -169,9 +180,24 @@ export class VersionTables {
       }
       return undefined;
     });
+    const shards = readable.map((segments) =>
+      segments?.every(isInMemory) === true ? segments : undefined,
+    );
+    const diskShards = readable.map((segments, shard) =>
+      shards[shard] === undefined ? segments : undefined,
+    );
     const records = recordsByShard.reduce((sum, count) => sum + count, 0);
     const reads = this.#readsOf(keyspaceUid);
-    const table: VersionTable = { keyspaceUid, version, shards, recordsByShard, records, reads };
+    const table: VersionTable = {
+      keyspaceUid,
+      version,
+      shards,
+      diskShards,
+      isAnyOnDisk: diskShards.some((segments) => segments !== undefined),
+      recordsByShard,
+      records,
+      reads,
+    };
     let tables = this.#tables.get(keyspaceUid);
     if (tables === undefined) {
       tables = new Map();
@@ -188,10 +214,10 @@ export class VersionTables {
   }
 
   /** The chain's segments, newest first as readers want them; undefined unless all are here. */
-  #segmentsOf(keyspaceUid: string, { ids }: Chain): Segment[] | undefined {
-    const segments: Segment[] = [];
+  #segmentsOf(keyspaceUid: string, { ids }: Chain): ReadableSegment[] | undefined {
+    const segments: ReadableSegment[] = [];
     for (const id of ids) {
-      const segment = this.#holdings.get(keyspaceUid, id);
+      const segment = this.#holdings.readable(keyspaceUid, id);
       if (segment === undefined) return undefined;
       segments.unshift(segment);
     }

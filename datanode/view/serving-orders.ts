@@ -29,7 +29,7 @@ import type { NodeIdentity } from '../identity.ts';
 import type { LastKnown } from './last-known.ts';
 import type { MasterContact } from './master-contact.ts';
 import { checkManifest, checkView } from '../order-checks.ts';
-import type { Suspension } from '../storage/suspension.ts';
+import type { Tiers } from '../storage/tiers.ts';
 import type { VersionTables } from '../storage/version-tables.ts';
 
 export interface ServingParts {
@@ -38,7 +38,7 @@ export interface ServingParts {
   readonly tables: VersionTables;
   readonly cluster: CurrentView;
   readonly contact: MasterContact;
-  readonly suspension: Suspension;
+  readonly tiers: Tiers;
   readonly lastKnown: LastKnown;
   readonly env: Env;
 }
@@ -79,7 +79,7 @@ export class ServingOrders {
 
   /** Throws like NodeIdentity.admitToServe, and INVALID_ARGUMENT. */
   async applyView({ header, view }: ApplyViewRequest): Promise<ApplyViewResponse> {
-    const { cluster, env, identity, lastKnown, suspension, tables } = this.#parts;
+    const { cluster, env, identity, lastKnown, tables, tiers } = this.#parts;
     await identity.admitToServe(header);
     if (view === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no view.');
     checkView(view);
@@ -87,7 +87,7 @@ export class ServingOrders {
     if (cluster.apply(view)) lastKnown.saveView(view);
     this.#compare(view, env.nowMs());
     // A late view, which arrived after a newer one, decides nothing.
-    if (cluster.view !== undefined) suspension.apply(cluster.view);
+    if (cluster.view !== undefined) tiers.apply(cluster.view);
     const { epoch = 0, revision = 0, term = '' } = cluster.view ?? {};
     return { missingManifests, viewEpoch: epoch, viewRevision: revision, viewTerm: term };
   }

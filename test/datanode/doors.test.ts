@@ -148,27 +148,31 @@ const STATES: Record<string, { make: (node: RespNode) => Promise<void> | void; s
   },
 };
 
-describe.each(Object.entries(STATES))('where %s', (_state, { make, says }) => {
-  it.each(Object.entries(DOORS))('%s does not say "not found"', async (_door, ask) => {
-    const node = await RespNode.open(SHARDS, { serveWithoutMasterMaxMs: 10_000 });
-    await make(node);
-    const answer = await ask(node).catch((thrown: unknown) => toSteleError(thrown).code);
-    expect(answer).toMatch(says);
+describe.each(['memory', 'disk'] as const)('the tier %s', (tier) => {
+  describe.each(Object.entries(STATES))('where %s', (_state, { make, says }) => {
+    it.each(Object.entries(DOORS))('%s does not say "not found"', async (_door, ask) => {
+      const node = await RespNode.open(SHARDS, { serveWithoutMasterMaxMs: 10_000, tier });
+      await make(node);
+      await node.settled();
+      const answer = await ask(node).catch((thrown: unknown) => toSteleError(thrown).code);
+      expect(answer).toMatch(says);
+    });
   });
-});
 
-it.each(Object.entries(DOORS))('%s is answered if everything is here', async (_door, ask) => {
-  const node = await RespNode.open(SHARDS);
-  node.load(PAIRS);
-  expect(await ask(node)).toBe('known');
-});
+  it.each(Object.entries(DOORS))('%s is answered if everything is here', async (_door, ask) => {
+    const node = await RespNode.open(SHARDS, { tier });
+    node.load(PAIRS);
+    await node.settled();
+    expect(await ask(node)).toBe('known');
+  });
 
-it('a datanode that hears its master again answers again', async () => {
-  const node = await RespNode.open(SHARDS, { serveWithoutMasterMaxMs: 10_000 });
-  node.load(PAIRS);
-  node.node.contact.heard(monotonicNowMs() - 11_000, true);
-  node.node.checkContact(monotonicNowMs());
-  expect(shown(await node.ask('GET', KEY))).toMatch(/has not heard its master for 11/);
-  await node.node.heartbeat({ header: orderHeader(node.node) }, monotonicNowMs());
-  expect(await node.ask('GET', KEY)).toBe(VALUE);
+  it('a datanode that hears its master again answers again', async () => {
+    const node = await RespNode.open(SHARDS, { serveWithoutMasterMaxMs: 10_000, tier });
+    node.load(PAIRS);
+    node.node.contact.heard(monotonicNowMs() - 11_000, true);
+    node.node.checkContact(monotonicNowMs());
+    expect(shown(await node.ask('GET', KEY))).toMatch(/has not heard its master for 11/);
+    await node.node.heartbeat({ header: orderHeader(node.node) }, monotonicNowMs());
+    expect(await node.ask('GET', KEY)).toBe(VALUE);
+  });
 });

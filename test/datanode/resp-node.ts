@@ -18,7 +18,9 @@ import { ReplyDecoder } from '../../resp/wire/reply-decoder.ts';
 import type { Reply } from '../../resp/wire/reply-decoder.ts';
 import { Session } from '../../resp/commands/session.ts';
 import { openSegment } from '../../segment/reader.ts';
-import { openTestNode } from '../support/peers/datanode.ts';
+import type { DiskStore } from '../../datanode/storage/store.ts';
+import type { BuiltSegment } from '../../segment/builder.ts';
+import { eventually, openTestNode } from '../support/peers/datanode.ts';
 import type { TestNodeOptions } from '../support/peers/datanode.ts';
 import { TEST_UID, layeredManifest, segmentsOf } from '../support/segments/segments.ts';
 import type { Pairs } from '../support/segments/segments.ts';
@@ -47,10 +49,21 @@ export class RespNode {
   readonly node: Datanode;
   readonly session = new Session(1, 'here', 'there', 0);
   readonly #backend: DatanodeRespBackend;
+  readonly #store: DiskStore;
+  readonly #tier: 'memory' | 'disk';
+  /** Resolves when what was loaded is where the tier wants it. */
+  #ready: Promise<void> = Promise.resolve();
   #view: ClusterView;
 
-  private constructor(node: Datanode, shardCount: number) {
+  private constructor(
+    { node, store }: Awaited<ReturnType<typeof openTestNode>>,
+    shardCount: number,
+    tier: 'memory' | 'disk',
+  ) {
     this.node = node;
+    this.#store = store;
+    this.#tier = tier;
+    node.holdings.setTier(TEST_UID, tier);
     this.#backend = new DatanodeRespBackend(node, () => COUNTS, 0);
     const address = (port: number) => ({
       host: '127.0.0.1',
@@ -88,9 +101,18 @@ export class RespNode {
   }
 
   /** A node `n1` that is listed first for every shard; `n2` is second. */
-  static async open(shardCount: number, more: TestNodeOptions = {}): Promise<RespNode> {
-    const { node } = await openTestNode(tempDir(), more);
-    return new RespNode(node, shardCount);
+  static async open(
+    shardCount: number,
+    { tier = 'memory', ...more }: TestNodeOptions & { readonly tier?: 'memory' | 'disk' } = {},
+  ): Promise<RespNode> {
+    return new RespNode(await openTestNode(tempDir(), more), shardCount, tier);
+  }
+
+  /** Resolves when the segments that were loaded are where the tier wants them. */
+  async settled(): Promise<void> {
+    await this.#ready;
+    const { holdings } = this.node;
+    await eventually('in its tier', () => holdings.misplacedOf(TEST_UID).length === 0);
   }
 
   /** Makes `pairs` the next version, with all shards here except those in `missing`. */
@@ -103,10 +125,9 @@ export class RespNode {
     const [keyspace] = this.#view.keyspaces;
     const version = (keyspace?.currentVersion ?? 0) + 1;
     const layers = pairsOfLayers.map((pairs) => segmentsOf(pairs, this.#view.shardCount));
-    for (const { info, bytes } of layers.flat()) {
-      if (missing.includes(info.shard)) continue;
-      this.node.holdings.add(TEST_UID, info.id, openSegment(bytes));
-    }
+    const built = layers.flat().filter(({ info }) => !missing.includes(info.shard));
+    if (this.#tier === 'memory') this.#hold(built);
+    else this.#ready = this.#ready.then(() => this.#writeAndHold(built));
     const manifest = layeredManifest(layers, this.#view.shardCount, version);
     this.node.tables.put(manifest);
     this.change((view) => {
@@ -116,6 +137,17 @@ export class RespNode {
       changed.versions = [...changed.versions, version].slice(-2);
       changed.records = manifest.records;
     });
+  }
+
+  #hold(built: readonly BuiltSegment[]): void {
+    for (const { bytes, info } of built) {
+      this.node.holdings.add(TEST_UID, info.id, openSegment(bytes));
+    }
+  }
+
+  async #writeAndHold(built: readonly BuiltSegment[]): Promise<void> {
+    for (const { bytes, info } of built) await this.#store.write(TEST_UID, info.id, bytes);
+    this.#hold(built);
   }
 
   change(change: (view: ClusterView) => void): void {
@@ -133,6 +165,7 @@ export class RespNode {
   }
 
   async reply(...words: (string | Buffer)[]): Promise<Reply> {
+    await this.settled();
     const decoder = new CommandDecoder();
     decoder.push(Buffer.from(multibulk(...words)));
     decoder.next();
@@ -163,6 +196,10 @@ export class RespNode {
 
 function finished(pending: PendingReply, out: ReplyWriter): Promise<void> {
   return new Promise((resolve) => {
+    if (pending.done) {
+      pending.write(out);
+      return resolve();
+    }
     pending.waiter = {
       replyReady: () => {
         pending.write(out);

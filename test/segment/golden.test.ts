@@ -13,6 +13,8 @@ function build(pairs = goldenPairs()): Buffer {
     keyspaceUid: GOLDEN_UID,
     shard: GOLDEN_SHARD,
     shardCount: GOLDEN_SHARD_COUNT,
+    // As Stele wrote at first; the block size is the writer's choice.
+    crcBlockBytes: 64 * 1024,
   }).bytes;
 }
 

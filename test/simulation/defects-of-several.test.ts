@@ -9,8 +9,8 @@ const DEFECTS: readonly (readonly [EtcdDefect, number, number, RegExp])[] = [
   ['lease-as-asked', 9, 20, /is over, and it still leads|m\d,m\d lead/],
   ['lost-is-not-made', 17, 40, /is made once more, or after a later one|that was refused/],
   ['orders-after-lease', 1, 10, /sends .*, and has no lease that counts/],
-  ['journal-is-left', 11, 20, /does not know .* as it is stored|the journal/],
-  ['live-piece-removed', 3, 10, /a piece of .* is removed/],
+  ['journal-is-left', 40, 120, /does not know .* as it is stored|the journal/],
+  ['live-piece-removed', 19, 80, /a piece of .* is removed/],
 ];
 
 // Does not run while a single seed is repeated.

@@ -10,7 +10,7 @@ const DEFECTS: readonly (readonly [Defect, number, number, RegExp])[] = [
   ['restore-gives-numbers-again', 1, 40, /has two contents|view .* follows/],
   ['ignore-epoch', 2, 40, /obeys epoch \d+ after epoch|obeys an order for/],
   ['swap-early', 2, 20, /is committed with \d of \d copies/],
-  ['serve-unverified', 5, 60, /answers '|says "not found"|is committed with/],
+  ['serve-unverified', 70, 300, /answers '|says "not found"|is committed with/],
   ['missing-is-not-found', 1, 10, /says "not found"/],
   ['merge-early', 6, 60, /is merged, and not on|is committed with \d of \d copies/],
   ['append-to-other', 4, 40, /an append makes .*, not |has two contents/],

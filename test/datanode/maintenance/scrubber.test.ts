@@ -71,13 +71,13 @@ describe('the scrubber', () => {
     ['in the format number', 8],
   ])('quarantines a file of a suspended keyspace that is damaged %s', async (_what, at) => {
     const { node, folder, victim, path } = await start();
-    node.holdings.park(TEST_UID);
+    node.holdings.setTier(TEST_UID, 'none');
     expect(node.holdings.segmentBytes).toBe(0);
     flipInFile(path, at);
     await eventually('given up', () => !node.holdings.has(TEST_UID, victim.info.id));
     await eventually('set aside', () => quarantined(folder).length === 1);
     expect(node.holdings.count).toBe(SEGMENTS.length - 1);
-    expect(node.holdings.parkedOf(TEST_UID)).toHaveLength(SEGMENTS.length - 1);
+    expect(node.holdings.segmentIdsOf(TEST_UID)).toHaveLength(SEGMENTS.length - 1);
   });
 
   it('keeps to its rate', async () => {

@@ -146,6 +146,8 @@ it('returns hash and slot of a key only for its own place', () => {
     keyspaceUid: TEST_UID,
     version: 1,
     shards: [[segment!]],
+    diskShards: [],
+    isAnyOnDisk: false,
     recordsByShard: [1],
     records: 1,
     reads: new KeyspaceReads(),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LongScans, scanHeldShards } from '../../../datanode/reads/scanning.ts';
+import { LongScans, planOfHeld, scanTable } from '../../../datanode/reads/scanning.ts';
 import { KeyspaceReads } from '../../../datanode/read-stats/keyspace-reads.ts';
 import type { VersionTable } from '../../../datanode/storage/version-tables.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
@@ -15,6 +15,8 @@ const table: VersionTable = {
   shards: segmentsOf(PAIRS, SHARDS)
     .toSorted((left, right) => left.info.shard - right.info.shard)
     .map(({ bytes }) => [openSegment(bytes)]),
+  diskShards: [],
+  isAnyOnDisk: false,
   recordsByShard: [],
   records: 0,
   reads: new KeyspaceReads(),
@@ -25,7 +27,9 @@ describe('a scan of a slot', () => {
     const slot = slotOfText('key-7');
     const shard = shardOfSlot(slot, SHARDS);
     const limits = { recordsMax: 10_000, slot };
-    const { keys, records, next } = scanHeldShards(table, { shard, position: 0 }, false, limits);
+    const from = { shard, position: 0 };
+    const planOf = planOfHeld(table, from, false, slot);
+    const { keys, records, next } = scanTable(table, from, planOf, limits);
     const inShard = PAIRS.filter(([key]) => shardOfSlot(slotOfText(key), SHARDS) === shard);
     const expected = inShard.map(([key]) => key).filter((key) => slotOfText(key) === slot);
     expect(keys.map(String)).toEqual(expected);

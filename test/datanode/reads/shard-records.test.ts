@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { POSITION_END, ShardWalk } from '../../../datanode/reads/shard-records.ts';
+import { POSITION_END, walkInMemory } from '../../../datanode/reads/shard-records.ts';
 import { openSegment } from '../../../segment/reader.ts';
 import type { Segment } from '../../../segment/reader.ts';
 import { built } from '../../segment/pairs.ts';
@@ -15,7 +15,7 @@ const segmentOf = (pairs: Iterable<readonly [string, string]>): Segment =>
 
 /** The records from `position` on, in order, each with its position. */
 function walkFrom(segments: readonly Segment[], position: number): [number, string, string][] {
-  const walk = new ShardWalk(segments, position);
+  const walk = walkInMemory(segments, position);
   const met: [number, string, string][] = [];
   while (walk.next()) {
     const { bytes, keyStart, valueStart, end } = walk;

@@ -6,6 +6,11 @@ import type { Segment } from '../../../segment/reader.ts';
 const MiB = 1024 ** 2;
 const SEGMENT_BYTES = 20 * MiB;
 
+const SEGMENT = {
+  bytes: { length: SEGMENT_BYTES },
+  header: { fileBytes: SEGMENT_BYTES, crcBlockBytes: 4096 },
+} as Segment;
+
 /** A limit of five segments, and the number of collections. */
 class Memory {
   readonly holdings = new Holdings();
@@ -18,7 +23,7 @@ class Memory {
   take(...names: string[]): void {
     for (const name of names) {
       const release = this.budget.reserve(SEGMENT_BYTES);
-      this.holdings.add('ks', name, { bytes: { length: SEGMENT_BYTES } } as Segment);
+      this.holdings.add('ks', name, SEGMENT);
       release();
       release();
     }
@@ -55,13 +60,13 @@ it('memory of refused or abandoned segments counts as well', () => {
 it('memory of a suspended keyspace is released, and counts again when it is back', () => {
   const memory = new Memory();
   memory.take('a', 'b');
-  memory.holdings.park('ks');
+  memory.holdings.setTier('ks', 'none');
   memory.budget.collect();
   expect(memory.collected).toBe(1);
-  memory.holdings.unpark('ks');
+  memory.holdings.setTier('ks', 'memory');
   for (const name of ['a', 'b']) {
     const release = memory.budget.reserve(SEGMENT_BYTES);
-    memory.holdings.restore('ks', name, { bytes: { length: SEGMENT_BYTES } } as Segment);
+    memory.holdings.move('ks', name, SEGMENT);
     release();
   }
   expect(memory.budget.leftBytes).toBe(0);

@@ -160,8 +160,8 @@ describe('ids from the network', () => {
         'a drop order',
         () => node.dropSegments({ header, segments, versions: [], holdingsRevision: 0 }),
       ],
-      ['a mark', () => store.markSuspended(UID, true)],
-      ['a mark taken away', () => store.markSuspended('..', false)],
+      ['a mark', () => store.markTier(UID, 'none')],
+      ['a mark taken away', () => store.markTier('..', 'memory')],
       [
         'an announcement',
         () =>

@@ -133,8 +133,16 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     quiet: { [`stele_segments_not_loaded${A}`]: '0' },
   },
   SteleDiskShort: {
-    fires: { [`stele_disk_free_bytes${A}`]: '99', [`stele_segment_bytes${A}`]: '100' },
-    quiet: { [`stele_disk_free_bytes${A}`]: '100', [`stele_segment_bytes${A}`]: '100' },
+    fires: {
+      [`stele_disk_free_bytes${A}`]: '199',
+      [`stele_segment_bytes${A}`]: '100',
+      [`stele_disk_tier_bytes${A}`]: '100',
+    },
+    quiet: {
+      [`stele_disk_free_bytes${A}`]: '200',
+      [`stele_segment_bytes${A}`]: '100',
+      [`stele_disk_tier_bytes${A}`]: '100',
+    },
   },
   SteleDiskTrouble: {
     fires: { [`stele_disk_full${A}`]: '0', [`stele_disk_failing${A}`]: '1' },

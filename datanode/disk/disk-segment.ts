@@ -1,0 +1,75 @@
+// A held segment whose records are on disk: the index in memory, and the file open for reading.
+
+import { SteleError } from '../../base/errors.ts';
+import { HEADER_BYTES } from '../../segment/layout.ts';
+import { readHeader } from '../../segment/header.ts';
+import type { SegmentHeader } from '../../segment/header.ts';
+import { headBytesOf, openResident } from '../../segment/resident.ts';
+import type { ResidentSegment } from '../../segment/resident.ts';
+import type { Segment } from '../../segment/reader.ts';
+import type { OpenFile } from '../../base/disk/files.ts';
+import { READABLE_BLOCK_BYTES_MAX } from './block-source.ts';
+import type { BlockFile, BlockReceiver, BlockSource } from './block-source.ts';
+
+export interface DiskSegment extends ResidentSegment {
+  readonly file: BlockFile;
+}
+
+/** Whether the records of a segment can be read from disk, block by block. */
+export function isReadable({ crcBlockBytes }: SegmentHeader): boolean {
+  return crcBlockBytes <= READABLE_BLOCK_BYTES_MAX;
+}
+
+/** The resident part of a segment in memory. */
+export function residentOf({ bytes, header }: Segment): ResidentSegment {
+  const head = bytes.subarray(0, headBytesOf(header));
+  return openResident(head, bytes.subarray(header.footerOffset), header);
+}
+
+/**
+ * The resident part of a segment file, and the bytes of its footer. Throws CORRUPT, UNKNOWN_FORMAT
+ * and the system's errors.
+ */
+export async function readResident(
+  file: OpenFile,
+): Promise<{ readonly resident: ResidentSegment; readonly footer: Buffer }> {
+  const { size } = await file.stat();
+  const start = await readBytes(file, 0, Math.min(size, HEADER_BYTES));
+  const header = readHeader(start, size);
+  const head = await readBytes(file, 0, headBytesOf(header));
+  const footer = await readBytes(file, header.footerOffset, size - header.footerOffset);
+  return { resident: openResident(head, footer, header), footer };
+}
+
+async function readBytes(file: OpenFile, from: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let done = 0; done < length;) {
+    const { bytesRead } = await file.read(bytes, done, length - done, from + done);
+    if (bytesRead === 0) throw new SteleError('CORRUPT', `The file ends at byte ${from + done}.`);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** The blocks that hold the bytes [start, end) of a segment. */
+export function blocksOf(
+  { crcBlockBytes, footerOffset }: SegmentHeader,
+  start: number,
+  end: number,
+): { readonly from: number; readonly to: number } {
+  const from = Math.floor(start / crcBlockBytes) * crcBlockBytes;
+  const to = Math.min(Math.ceil(end / crcBlockBytes) * crcBlockBytes, footerOffset);
+  return { from, to };
+}
+
+/** Reads the blocks that hold the bytes [start, end). */
+export function readBlocks(
+  source: BlockSource,
+  { file, header }: DiskSegment,
+  start: number,
+  end: number,
+  receiver: BlockReceiver,
+): void {
+  const { from, to } = blocksOf(header, start, end);
+  source.read(file, from, to - from, header.crcBlockBytes, receiver);
+}

@@ -1,0 +1,80 @@
+// The part of a segment that stays in memory while its records are on disk: the index, to find
+// records, and the checksums, to verify what is read.
+//
+//   file     [header | index | ............ records ............ | CRC table | tail]
+//   memory   [header | index ]                                     [CRC table]
+//
+// Invariant: index and checksums were verified when they were read. The records are verified block
+// by block whenever they are read (`checkBlocks`); that they are what the index says was checked
+// once, when the segment arrived (verify.ts).
+
+import { crc32 } from 'node:zlib';
+import { checkFooterBytes, corruptAt, crcBlockCount } from './header.ts';
+import type { SegmentHeader } from './header.ts';
+import { TAIL_BYTES } from './layout.ts';
+import { indexOf } from './reader.ts';
+import type { SegmentIndex } from './reader.ts';
+
+export interface ResidentSegment extends SegmentIndex {
+  /** The CRC32 of each block of the file. */
+  readonly crcs: Uint32Array;
+  /** Bytes of memory that it takes. */
+  readonly residentBytes: number;
+}
+
+/** The bytes from the start of the file that `openResident` needs: the blocks with the index. */
+export function headBytesOf(header: SegmentHeader): number {
+  const { crcBlockBytes, footerOffset, recordsOffset } = header;
+  return Math.min(Math.ceil(recordsOffset / crcBlockBytes) * crcBlockBytes, footerOffset);
+}
+
+/**
+ * Opens a segment by its first `headBytesOf(header)` bytes and those from the footer's offset on,
+ * both of which are copied. Throws CORRUPT.
+ */
+export function openResident(head: Buffer, footer: Buffer, header: SegmentHeader): ResidentSegment {
+  checkFooterBytes(footer, header);
+  const crcs = new Uint32Array(crcBlockCount(header));
+  for (let block = 0; block < crcs.length; block++) crcs[block] = footer.readUInt32LE(block * 4);
+  const found = crcsOf(head, header.crcBlockBytes);
+  checkBlocks(header, crcs, 0, found, 0, found.length);
+  const bytes = Buffer.allocUnsafeSlow(header.recordsOffset);
+  head.copy(bytes, 0, 0, header.recordsOffset);
+  const residentBytes = bytes.length + crcs.byteLength;
+  return { ...indexOf(bytes, header), crcs, residentBytes };
+}
+
+/** Bytes of memory that the segment would take with its records on disk. */
+export function residentBytesOf(header: SegmentHeader): number {
+  return header.recordsOffset + (header.fileBytes - header.footerOffset - TAIL_BYTES);
+}
+
+/** The checksums of consecutive blocks. */
+export function crcsOf(bytes: Buffer, blockBytes: number): number[] {
+  const crcs: number[] = [];
+  for (let at = 0; at < bytes.length; at += blockBytes) {
+    crcs.push(crc32(bytes.subarray(at, at + blockBytes)));
+  }
+  return crcs;
+}
+
+/**
+ * Compares the checksums `found[at, at + count)` of blocks that were read, the first of which is
+ * block `first`. Throws CORRUPT.
+ */
+export function checkBlocks(
+  { crcBlockBytes, footerOffset }: SegmentHeader,
+  expected: Uint32Array,
+  first: number,
+  found: ArrayLike<number>,
+  at: number,
+  count: number,
+): void {
+  for (let index = 0; index < count; index++) {
+    const block = first + index;
+    if (found[at + index] === expected[block]) continue;
+    const start = block * crcBlockBytes;
+    const end = Math.min(start + crcBlockBytes, footerOffset) - 1;
+    throw corruptAt('the checksum of block %d (bytes %d to %d) is wrong', block, start, end);
+  }
+}
