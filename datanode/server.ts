@@ -104,7 +104,7 @@ async function startLocked(
     links: options.linkFactory ?? new GrpcLinkFactory(appearance),
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
-    blockSource: threadSource(settings.diskIo, settings.diskThreads),
+    blockSource: threadSource(settings.diskIo, settings.diskThreads, log),
     copyConcurrency: settings.copyConcurrency,
     openObjectStore: ({ url, ...how }) => openStore(url, how),
     serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,

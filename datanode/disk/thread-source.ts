@@ -17,6 +17,7 @@ import { getSystemErrorName } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
 import { READ_MS_MAX } from './block-source.ts';
 import type { BlockFile, BlockReceiver, BlockSource } from './block-source.ts';
 import { LargeRead } from './large-read.ts';
@@ -54,6 +55,7 @@ interface ThreadSourceOptions {
   readonly file: string;
   readonly threads: number;
   readonly io: DiskIo;
+  readonly log: Logger;
 }
 
 interface Waiting {
@@ -166,15 +168,23 @@ export class ThreadSource implements BlockSource {
   /** Starts the threads when the first file is opened. */
   #start(): void {
     if (this.#workers.length > 0 || this.#isClosed) return;
-    for (let count = 0; count < this.#options.threads; count++) {
-      const worker = new Worker(this.#options.file, {
-        workerData: this.#memory,
-        name: 'stele-disk',
-        resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MIB, maxYoungGenerationSizeMb: 1 },
-      });
-      worker.unref();
-      this.#workers.push(worker);
-    }
+    for (let count = 0; count < this.#options.threads; count++) this.#startThread();
+  }
+
+  #startThread(): void {
+    const worker = new Worker(this.#options.file, {
+      workerData: this.#memory,
+      name: 'stele-disk',
+      resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP_MIB, maxYoungGenerationSizeMb: 1 },
+    });
+    worker.unref();
+    this.#workers.push(worker);
+    // The read that it had fails after READ_MS_MAX, and its slot is lost.
+    worker.once('error', (err) => {
+      this.#options.log.error({ err }, 'a thread that reads from disk has ended, and is replaced');
+      this.#workers.splice(this.#workers.indexOf(worker), 1);
+      if (!this.#isClosed) this.#startThread();
+    });
   }
 
   #submit(

@@ -135,11 +135,16 @@ export class Tiers {
       let moved = 0;
       try {
         for (;;) {
-          const [next] = holdings.misplacedOf(uid);
-          if (this.#closed || holdings.tierOf(uid) === 'none') return;
-          if (next === undefined) break;
-          await this.#moveOne(uid, next);
-          moved++;
+          const tier = holdings.tierOf(uid);
+          const misplaced = holdings.misplacedOf(uid);
+          if (misplaced.length === 0) break;
+          for (const segment of misplaced) {
+            if (this.#closed || holdings.tierOf(uid) === 'none') return;
+            // What is misplaced changes with the tier.
+            if (holdings.tierOf(uid) !== tier) break;
+            await this.#moveOne(uid, segment);
+            moved++;
+          }
         }
         this.#failures.delete(uid);
         const tookMs = Math.round(env.nowMs() - startMs);
@@ -162,6 +167,7 @@ export class Tiers {
 
   async #moveOne(uid: string, segment: Misplaced): Promise<void> {
     const { holdings, store } = this.#options;
+    if (!holdings.has(uid, segment.segmentId)) return;
     try {
       if (holdings.tierOf(uid) === 'disk') await this.#toDisk(uid, segment);
       else await this.#toMemory(uid, segment);

@@ -6,6 +6,7 @@ import { crc32 } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BlockFile, BlockReceiver } from '../../../datanode/disk/block-source.ts';
 import { ThreadSource } from '../../../datanode/disk/thread-source.ts';
+import { silentLogger } from '../../../base/log.ts';
 import { toSteleError } from '../../../base/errors.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -22,7 +23,7 @@ afterEach(async () => {
 });
 
 function newSource(threads = 2, file = built('read-worker.js')): ThreadSource {
-  const source = new ThreadSource({ file, threads, io: 'buffered' });
+  const source = new ThreadSource({ file, threads, io: 'buffered', log: silentLogger });
   sources.push(source);
   return source;
 }
