@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
 import { systemEnv } from '../../../base/env.ts';
 import { silentLogger } from '../../../base/log.ts';
@@ -37,6 +37,7 @@ async function keyspace(memoryMaxBytes = 1024 ** 3) {
   const store = new DiskStore({ folder, diskReserveBytes: 0, log: silentLogger });
   await store.prepare();
   const holdings = new Holdings();
+  onTestFinished(() => holdings.closeFiles());
   for (const { bytes, info } of SEGMENTS) {
     await store.write(TEST_UID, info.id, bytes);
     holdings.add(TEST_UID, info.id, openSegment(bytes));
