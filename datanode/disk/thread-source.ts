@@ -5,7 +5,7 @@
 // Invariants:
 //
 // - A slow or hung read holds its thread and its slot, and delays no other read for longer than a
-//   millisecond while a thread is free. After READ_MS_MAX its receiver is told; the slot is used
+//   millisecond while a thread is free. After READ_MS_MAX its receiver gets an error; the slot is used
 //   again once the system call has returned.
 // - What waits is bounded: SLOT_COUNT reads in progress, WAITING_MAX requests after them, and
 //   LARGE_BYTES_MAX of reads that are larger than a slot.
