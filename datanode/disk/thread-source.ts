@@ -37,6 +37,8 @@ import {
 const WAITING_MAX = 65_536;
 const LARGE_BYTES_MAX: number = 256 * 1024 * 1024;
 const MASK = SLOT_COUNT - 1;
+/** How long after a submission this thread looks for its reads at every tick, without waiting. */
+const EAGER_MS = 0.2;
 /** While reads are in progress, how often this thread looks for those that nobody has announced. */
 const POLL_MS = 1;
 /** How often it looks for reads that take too long. */
@@ -111,6 +113,7 @@ export class ThreadSource implements BlockSource {
   /** Reads submitted in this tick for which no thread has been woken. */
   #unsent = 0;
   #taken = 0;
+  #sentMs = 0;
   #isWatching = false;
   #poll: NodeJS.Timeout | undefined;
   #sweptMs = 0;
@@ -217,6 +220,7 @@ export class ThreadSource implements BlockSource {
     const idle = Atomics.load(counters, IDLE);
     const wanted = Math.min(WOKEN_MAX, 1 + Math.floor(this.#unsent / READS_PER_THREAD));
     this.#unsent = 0;
+    this.#sentMs = monotonicNowMs();
     const missing = Math.min(idle, wanted - (this.#workers.length - idle));
     if (missing > 0) Atomics.notify(counters, SUBMITTED, missing);
     this.#watch();
@@ -232,8 +236,12 @@ export class ThreadSource implements BlockSource {
       this.#isWatching = false;
       this.#drain();
     };
-    const waiting = Atomics.waitAsync(this.#ring.counters, DONE, this.#taken | 0);
-    if (waiting.async) void waiting.value.then(drain);
+    // Reads from the page cache are done within some microseconds, and being woken takes more.
+    const isEager = monotonicNowMs() - this.#sentMs < EAGER_MS;
+    const waiting = isEager
+      ? undefined
+      : Atomics.waitAsync(this.#ring.counters, DONE, this.#taken | 0);
+    if (waiting?.async === true) void waiting.value.then(drain);
     else setImmediate(drain);
   }
 
