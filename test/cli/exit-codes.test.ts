@@ -65,6 +65,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
 const OTHERS = [
   ...['up', 'load', 'commit', 'cli', 'metadata', 'bench', 'verify', 'config', 'doctor', 'version'],
   ...['completion', 'certs', 'master', 'datanode', 'query', 'upgrade', 'restore', 'follow'],
+  ...['build', 'export'],
 ];
 
 const lines = Object.entries(CALLS).flatMap(([verb, calls]) =>
