@@ -1,5 +1,6 @@
 // The address of a store: `file:///path` or `s3://bucket/prefix`.
 
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SteleError } from '../base/errors.ts';
 import { shorten } from '../base/ids.ts';
@@ -22,6 +23,15 @@ export function parseStoreUrl(text: string): StoreAddress {
   if (text.startsWith('file:')) return folderAddress(text);
   if (text.startsWith('s3://')) return bucketAddress(text);
   throw notAStore(text, FORMS);
+}
+
+/** Whether two URLs are the same place, apart from the endpoint. Throws INVALID_ARGUMENT. */
+export function isSameStore(left: string, right: string): boolean {
+  const place = (text: string): string => {
+    const address = parseStoreUrl(text);
+    return address.kind === 'folder' ? resolve(address.path) : address.url;
+  };
+  return place(left) === place(right);
 }
 
 function folderAddress(text: string): StoreAddress {

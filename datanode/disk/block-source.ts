@@ -10,7 +10,8 @@ export interface BlockReceiver {
    * Both are valid during the call only.
    */
   onBlocks(bytes: Buffer, at: number, crcs: ArrayLike<number>, crcAt: number): void;
-  /** IO, DEADLINE_EXCEEDED or OVERLOADED. Nothing is known about the blocks then. */
+  /** CORRUPT: the file is cut off, or the disk cannot read it. IO, DEADLINE_EXCEEDED, OVERLOADED: nothing
+   * is known about the blocks. */
   onReadFailed(error: SteleError): void;
 }
 

@@ -95,7 +95,8 @@ async function readFully(handle: OpenFile, position: number, length: number): Pr
   const bytes = Buffer.allocUnsafe(length);
   for (let done = 0; done < length;) {
     const { bytesRead } = await handle.read(bytes, done, length - done, position + done);
-    if (bytesRead === 0) throw new SteleError('IO', `The file ends at byte ${position + done}.`);
+    if (bytesRead === 0)
+      throw new SteleError('CORRUPT', `The file ends at byte ${position + done}.`);
     done += bytesRead;
   }
   return bytes;

@@ -361,7 +361,9 @@ function tooSlow(path: string): SteleError {
   );
 }
 
+/** A file that is cut off, or that the disk cannot read any more, is damaged. */
 function failureOf(result: number, path: string): SteleError {
-  if (result >= 0) return new SteleError('IO', `${path} is shorter than it was.`);
-  return new SteleError('IO', `${path} cannot be read: ${getSystemErrorName(result)}.`);
+  if (result >= 0) return new SteleError('CORRUPT', `${path} is shorter than it was.`);
+  const name = getSystemErrorName(result);
+  return new SteleError(name === 'EIO' ? 'CORRUPT' : 'IO', `${path} cannot be read: ${name}.`);
 }

@@ -167,6 +167,8 @@ export class DiskLookup implements BlockReceiver {
 
   onReadFailed(error: SteleError): void {
     this.#reads.stats.failures++;
+    const segment = this.#segments[this.#at] as DiskSegment;
+    if (error.code === 'CORRUPT') this.#reads.onDamage(segment, error);
     this.#fail(error);
   }
 

@@ -129,7 +129,10 @@ function readStretch(
           reject(error);
         }
       },
-      onReadFailed: reject,
+      onReadFailed: (error) => {
+        if (error.code === 'CORRUPT') disk.onDamage(segment, error);
+        reject(error);
+      },
     });
   });
 }

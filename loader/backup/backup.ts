@@ -7,6 +7,8 @@
 // has not changed for readers.
 
 import type { ArchivedKeyspace, ArchivedManifest } from '../../archive/archived.ts';
+import { isSameStore } from '../../archive/store-url.ts';
+import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import type { GetRecordsResponse, KeyspaceRecords } from '../../proto/gen/stele/v1/cluster.ts';
 import { Tier } from '../../proto/gen/stele/v1/view.ts';
@@ -59,6 +61,11 @@ export async function runBackup(
     progress.begin('plan');
     const records = await cluster.records(keyspaces);
     const { at, clusterId, shardCount } = records;
+    const deepStore = await cluster.deepStore();
+    if (deepStore !== '' && isSameStore(deepStore, archive.store.url)) {
+      const text = `${archive.store.url} is the deep store of this cluster, where a backup of some keyspaces would hide the others; use another folder or prefix.`;
+      throw new SteleError('CONFLICT', text);
+    }
     if (settings.dryRun) await archive.refuseForeign(clusterId, { signal });
     else await archive.claim({ clusterId, shardCount, createdAt: at }, { signal });
     const collected = await collectManifests(transfer, records);

@@ -58,6 +58,15 @@ export class ExportFiles {
     return false;
   }
 
+  /** The files of a finished export that are missing or have another size. */
+  async missingOf({ parts }: ExportManifest): Promise<string[]> {
+    const sizes = new Map<string, number>();
+    for await (const { byteCount, name } of this.store.list(PART_PREFIX, this.#options)) {
+      sizes.set(name, byteCount);
+    }
+    return parts.filter(({ bytes, name }) => sizes.get(name) !== bytes).map(({ name }) => name);
+  }
+
   async putPlan(content: ExportPlan): Promise<void> {
     await this.#put(PLAN_NAME, content);
   }

@@ -65,6 +65,11 @@ export async function runExport(
     const summary = summaryOf(archive.store, wanted, settings);
     if (present.manifest !== undefined) {
       const { parts } = present.manifest;
+      const [missing] = await files.missingOf(present.manifest);
+      if (missing !== undefined) {
+        const text = `${missing} of the finished export at ${archive.store.url} is missing or has another size; empty this place, or export to another one.`;
+        throw taken(text);
+      }
       if (!settings.dryRun) await files.removeWork();
       return { ...summary(present.manifest, parts.length), seconds: 0 };
     }

@@ -189,12 +189,16 @@ class Follower {
     };
   }
 
-  /** The version that is wanted. Throws KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND. */
+  /** The version that is wanted. Throws CONFLICT, KEYSPACE_NOT_FOUND, VERSION_NOT_FOUND. */
   async #find(
     transfer: Transfer,
     keyspace: string,
   ): Promise<{ readonly number: number; readonly wanted: WantedKeyspace }> {
     const chosen = await chooseSnapshot(transfer, undefined);
+    if (chosen.snapshot.clusterId === (await transfer.cluster.clusterId())) {
+      const text = `${this.#url} is the store of this cluster itself; name the deep store of another one, or this one's follower with --master.`;
+      throw new SteleError('CONFLICT', text);
+    }
     const found = chosen.snapshot.keyspaces.find((one) => one.name === keyspace);
     if (found === undefined) {
       const text = `The newest snapshot of ${this.#url} ('${chosen.name}') has no keyspace '${keyspace}'.`;

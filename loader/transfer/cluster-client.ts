@@ -1,7 +1,7 @@
 /* oxlint-disable typescript/unbound-method -- the channel binds each method to its client */
 // What a backup, a restore and an export ask of the masters, apart from a load.
 
-import { SteleError } from '../../base/errors.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import { ClusterServiceClient } from '../../proto/gen/stele/v1/cluster.ts';
 import type {
   GetRecordsResponse,
@@ -82,6 +82,22 @@ export class ClusterClient {
 
   async versions(keyspace: string): Promise<readonly VersionSummary[]> {
     return (await this.#call((client) => client.listVersions, { keyspace }, true)).versions;
+  }
+
+  /** Empty if a master of an earlier release does not say. */
+  async clusterId(): Promise<string> {
+    const { view } = await this.#call((client) => client.getView, {}, true);
+    return view?.clusterId ?? '';
+  }
+
+  /** The URL of the cluster's own deep store; empty if it has none. */
+  async deepStore(): Promise<string> {
+    try {
+      return (await this.#call((client) => client.getArchive, {}, true)).url;
+    } catch (thrown) {
+      if (toSteleError(thrown).code === 'CONFLICT') return '';
+      throw thrown;
+    }
   }
 
   async shardCount(): Promise<number> {

@@ -1,7 +1,15 @@
 // Exports of a real cluster: they load again to the same digest, into other keyspaces.
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -147,6 +155,13 @@ test('what is there is not overwritten, and the same export is not made twice', 
       message: expect.stringContaining("an export of version 2 of keyspace 'plain' as jsonl"),
     });
   }
+  const [part = ''] = readdirSync(out('taken')).filter((name) => name.startsWith('part-'));
+  renameSync(join(out('taken'), part), join(out('taken'), 'away'));
+  expect(failureOf(await run(cluster, exportTo('plain', url)))).toMatchObject({
+    code: 'CONFLICT',
+    message: expect.stringContaining(`${part} of the finished export`),
+  });
+  renameSync(join(out('taken'), 'away'), join(out('taken'), part));
   rmSync(join(out('taken'), '_stele-export.json'));
   expect(failureOf(await run(cluster, exportTo('plain', url)))).toMatchObject({
     code: 'CONFLICT',

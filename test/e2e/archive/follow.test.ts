@@ -188,4 +188,10 @@ it('refuses settings that are wrong', async () => {
   expect(await bad(url, 'prices', '--pin', 'prices')).toContain('write it like prices=41');
   expect(await bad('ftp://x', 'prices')).toContain('is not the URL of a store');
   await succeed<State>(here, ['follow', url, 'prices', '--once']);
+  const own = await run(source, ['follow', url, 'prices', '--once']);
+  expect(own.code).toBe(1);
+  expect(own.stdout).toContain('is the store of this cluster itself');
+  const intoIt = await run(source, ['backup', url, 'prices']);
+  expect(intoIt.code).toBe(1);
+  expect(intoIt.stderr).toContain('is the deep store of this cluster');
 });

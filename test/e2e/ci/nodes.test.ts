@@ -38,7 +38,7 @@ it('runs the tests, and what they start, with the binary of a version; fails wit
     });`;
   const project = plantedProject({
     'test/e2e/main/a.test.ts': `test('runs', () => {});`,
-    'test/segment/a.test.ts': body,
+    'test/segment/verify.test.ts': body,
     ...Object.fromEntries(
       ['e2e/loads', 'e2e', 'cli', 'master', 'master/core/plans', 'master/metadata/etcd'].map(
         (folder) => [`test/${folder}/a.test.ts`, `test('is left out', () => expect(1).toBe(2));`],

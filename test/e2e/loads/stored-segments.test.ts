@@ -56,7 +56,7 @@ afterEach(() => {
 });
 
 const run = (...words: string[]): Promise<Done> =>
-  steleShared([...words, ...flags({ master: cluster.masterGrpc, output: 'json' })]);
+  steleShared([...words, ...flags({ master: cluster.masterGrpc, output: 'json' })], s3.environment);
 
 async function json<Answer>(...words: string[]): Promise<Answer> {
   const done = await run(...words);
