@@ -70,8 +70,7 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // For two cores. `npm run test:e2e` has three: its files keep 0.6 of a core busy and wait
-    // for processes and timers otherwise.
+    // Two cores: more workers than that only make the end-to-end tests wait for each other.
     maxWorkers: 2,
     pool: 'forks',
     sequence: { sequencer: ByProject },
