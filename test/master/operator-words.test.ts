@@ -93,7 +93,9 @@ test(`the last of ${ROUNDS * WORDS_PER_ROUND} words wins, whatever the loops wri
   const { metadata } = plane;
   const desired = () => {
     const found = plane.leader.catalog.state.keyspace.get(asUid(uid))?.desired;
-    return found && { ...found, keep: found.keep ?? KEEP_DEFAULT };
+    // What was never asked for, or is the default again, is absent.
+    const { keep = KEEP_DEFAULT, replication = 0, suspended = false } = found ?? {};
+    return found && { ...found, keep, replication, suspended };
   };
   const wish: Wish = { suspended: false, replication: 0, keep: 2 };
   for (let round = 0; round < ROUNDS; round++) {
