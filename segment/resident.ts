@@ -11,7 +11,6 @@
 import { crc32 } from 'node:zlib';
 import { checkFooterBytes, corruptAt, crcBlockCount } from './header.ts';
 import type { SegmentHeader } from './header.ts';
-import { TAIL_BYTES } from './layout.ts';
 import { indexOf } from './reader.ts';
 import type { SegmentIndex } from './reader.ts';
 
@@ -42,11 +41,6 @@ export function openResident(head: Buffer, footer: Buffer, header: SegmentHeader
   head.copy(bytes, 0, 0, header.recordsOffset);
   const residentBytes = bytes.length + crcs.byteLength;
   return { ...indexOf(bytes, header), crcs, residentBytes };
-}
-
-/** Bytes of memory that the segment would take with its records on disk. */
-export function residentBytesOf(header: SegmentHeader): number {
-  return header.recordsOffset + (header.fileBytes - header.footerOffset - TAIL_BYTES);
 }
 
 /** The checksums of consecutive blocks. */

@@ -1,6 +1,5 @@
 // A held segment whose records are on disk: the index in memory, and the file open for reading.
 
-import { SteleError } from '../../base/errors.ts';
 import { HEADER_BYTES } from '../../segment/layout.ts';
 import { readHeader } from '../../segment/header.ts';
 import type { SegmentHeader } from '../../segment/header.ts';
@@ -8,6 +7,7 @@ import { headBytesOf, openResident } from '../../segment/resident.ts';
 import type { ResidentSegment } from '../../segment/resident.ts';
 import type { Segment } from '../../segment/reader.ts';
 import type { OpenFile } from '../../base/disk/files.ts';
+import { readBytes } from './read-bytes.ts';
 import { READABLE_BLOCK_BYTES_MAX } from './block-source.ts';
 import type { BlockFile, BlockReceiver, BlockSource } from './block-source.ts';
 
@@ -39,16 +39,6 @@ export async function readResident(
   const head = await readBytes(file, 0, headBytesOf(header));
   const footer = await readBytes(file, header.footerOffset, size - header.footerOffset);
   return { resident: openResident(head, footer, header), footer };
-}
-
-async function readBytes(file: OpenFile, from: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await file.read(bytes, done, length - done, from + done);
-    if (bytesRead === 0) throw new SteleError('CORRUPT', `The file ends at byte ${from + done}.`);
-    done += bytesRead;
-  }
-  return bytes;
 }
 
 /** The blocks that hold the bytes [start, end) of a segment. */

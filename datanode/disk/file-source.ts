@@ -6,38 +6,11 @@ import type { Files, OpenFile } from '../../base/disk/files.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { crcsOf } from '../../segment/resident.ts';
 import { READ_MS_MAX } from './block-source.ts';
+import { CountedFile } from './counted-file.ts';
+import { readBytes } from './read-bytes.ts';
 import type { BlockFile, BlockReceiver, BlockSource } from './block-source.ts';
 
-class PlainFile implements BlockFile {
-  readonly path: string;
-  readonly handle: OpenFile;
-  isClosed = false;
-  #users = 0;
-
-  constructor(path: string, handle: OpenFile) {
-    this.path = path;
-    this.handle = handle;
-  }
-
-  use(): void {
-    this.#users++;
-  }
-
-  unuse(): void {
-    this.#users--;
-    this.#closeIfUnused();
-  }
-
-  close(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    this.#closeIfUnused();
-  }
-
-  #closeIfUnused(): void {
-    if (this.isClosed && this.#users === 0) void this.handle.close().catch(() => undefined);
-  }
-}
+type PlainFile = CountedFile<OpenFile>;
 
 export class FileSource implements BlockSource {
   readonly #env: Time & { readonly files: Files };
@@ -47,7 +20,7 @@ export class FileSource implements BlockSource {
   }
 
   async open(path: string): Promise<BlockFile> {
-    return new PlainFile(path, await this.#env.files.open(path, 'r'));
+    return new CountedFile(path, await this.#env.files.open(path, 'r'));
   }
 
   read(
@@ -73,7 +46,7 @@ export class FileSource implements BlockSource {
       );
     });
     plain.use();
-    readFully(plain.handle, position, length)
+    readBytes(plain.handle, position, length)
       .then((bytes) => {
         if (isOver) return;
         isOver = true;
@@ -89,15 +62,4 @@ export class FileSource implements BlockSource {
   async close(): Promise<void> {
     // Files are closed by those who opened them.
   }
-}
-
-async function readFully(handle: OpenFile, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await handle.read(bytes, done, length - done, position + done);
-    if (bytesRead === 0)
-      throw new SteleError('CORRUPT', `The file ends at byte ${position + done}.`);
-    done += bytesRead;
-  }
-  return bytes;
 }

@@ -20,6 +20,7 @@ import { SteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { READ_MS_MAX } from './block-source.ts';
 import type { BlockFile, BlockReceiver, BlockSource } from './block-source.ts';
+import { CountedFile } from './counted-file.ts';
 import { LargeRead } from './large-read.ts';
 import {
   CLAIMED,
@@ -69,32 +70,7 @@ interface Waiting {
   readonly askedMs: number;
 }
 
-class ThreadFile implements BlockFile {
-  readonly path: string;
-  readonly handle: FileHandle;
-  isClosed = false;
-  users = 0;
-
-  constructor(path: string, handle: FileHandle) {
-    this.path = path;
-    this.handle = handle;
-  }
-
-  unuse(): void {
-    this.users--;
-    this.#closeIfUnused();
-  }
-
-  close(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    this.#closeIfUnused();
-  }
-
-  #closeIfUnused(): void {
-    if (this.isClosed && this.users === 0) void this.handle.close().catch(() => undefined);
-  }
-}
+type ThreadFile = CountedFile<FileHandle>;
 
 export class ThreadSource implements BlockSource {
   readonly #memory = newRingMemory();
@@ -126,7 +102,7 @@ export class ThreadSource implements BlockSource {
   async open(path: string): Promise<BlockFile> {
     this.#start();
     const direct = this.#options.io === 'direct' ? constants.O_DIRECT : 0;
-    return new ThreadFile(path, await open(path, constants.O_RDONLY | direct));
+    return new CountedFile(path, await open(path, constants.O_RDONLY | direct));
   }
 
   read(
@@ -144,7 +120,7 @@ export class ThreadSource implements BlockSource {
     if (this.#waiting.length - this.#waitingAt >= WAITING_MAX) {
       return failLater(receiver, overloaded(`${WAITING_MAX} reads are waiting for the disk`));
     }
-    (file as ThreadFile).users++;
+    (file as ThreadFile).use();
     const askedMs = monotonicNowMs();
     this.#waiting.push({
       file: file as ThreadFile,
@@ -199,7 +175,7 @@ export class ThreadSource implements BlockSource {
     receiver: BlockReceiver,
   ): void {
     const ring = this.#ring;
-    file.users++;
+    file.use();
     this.#files[slot] = file;
     this.#receivers[slot] = receiver;
     this.#startedMs[slot] = monotonicNowMs();

@@ -26,9 +26,9 @@ import { executeClusterCommand } from '../../resp/cluster/cluster-commands.ts';
 import { databaseCount, REDIS_VERSION, writeInfo } from '../../resp/info/info.ts';
 import type { ListenerCounts } from '../../resp/info/info.ts';
 import { keyIfFound, literalOf } from '../../resp/data/keys-command.ts';
-import { keysReply } from '../../resp/data/keys-replies.ts';
+import { MANY_VALUES, keysReply } from '../../resp/data/keys-replies.ts';
 import type { KeyspaceRef, Session } from '../../resp/commands/session.ts';
-import { valueReply } from '../../resp/data/value-replies.ts';
+import { valueReply, writeBulk } from '../../resp/data/value-replies.ts';
 import { shardOfSlot } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
 import { datasetName } from '../../proto/view-words.ts';
@@ -40,7 +40,7 @@ import { currentTable, loading, noKeyspace } from './resp-dataset.ts';
 import { datanodeInfo } from './resp-info.ts';
 import { KEYS_HANDLERS } from './resp-keys.ts';
 import { writeSteleReply } from './resp-stele.ts';
-import { PendingDiskKey, PendingDiskKeys, VALUES_REPLY, writeBulk } from './resp-disk.ts';
+import { PendingDiskKey, PendingDiskKeys } from './resp-disk.ts';
 import { holdsShard } from '../storage/version-tables.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 
@@ -259,7 +259,7 @@ export class DatanodeRespBackend implements CommandBackend {
     const shard = this.#commonShard(command, 1, last, table, out);
     if (shard < 0) return undefined;
     if (table.shards[shard] === undefined) {
-      return this.#severalOnDisk(command, last, table, VALUES_REPLY);
+      return this.#severalOnDisk(command, last, table, MANY_VALUES);
     }
     out.array(command.argc - 1);
     for (let first = 1; first < command.argc; first += READ_AHEAD_KEYS) {

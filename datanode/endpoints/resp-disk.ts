@@ -23,24 +23,6 @@ export interface DiskReplies {
   latency(): { record(tookMs: number, count?: number): void };
 }
 
-/** Writes a value, or nil. */
-export const writeBulk: ValueReply = (out, bytes, start, end) => {
-  if (bytes === undefined) out.nil();
-  else out.bulk(bytes.subarray(start, end));
-};
-
-/** The reply of MGET. */
-export const VALUES_REPLY: KeysReply = {
-  readsValues: true,
-  write(out, values) {
-    out.array(values.length);
-    for (const value of values) {
-      if (value === undefined) out.nil();
-      else out.bulk(value);
-    }
-  },
-};
-
 /** The reply of GET, STRLEN, TYPE ... */
 export class PendingDiskKey extends PendingReply implements DiskLookupReceiver {
   readonly #replies: DiskReplies;

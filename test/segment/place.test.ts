@@ -10,8 +10,10 @@ import {
   valueEnd,
 } from '../../segment/reader.ts';
 import type { Segment } from '../../segment/reader.ts';
-import { headBytesOf, openResident, residentBytesOf } from '../../segment/resident.ts';
+import { headBytesOf, openResident } from '../../segment/resident.ts';
 import type { ResidentSegment } from '../../segment/resident.ts';
+import type { SegmentHeader } from '../../segment/header.ts';
+import { TAIL_BYTES } from '../../segment/layout.ts';
 import { built } from './pairs.ts';
 import type { Pair } from './pairs.ts';
 
@@ -101,6 +103,11 @@ describe('a segment with its records on disk', () => {
     }
   });
 });
+
+/** Bytes of header and index, and of the CRC table. */
+function residentBytesOf({ fileBytes, footerOffset, recordsOffset }: SegmentHeader): number {
+  return recordsOffset + (fileBytes - footerOffset - TAIL_BYTES);
+}
 
 function keyOf(segment: Segment, offset: number): Buffer {
   const { keyStart, valueStart } = recordBounds(segment, offset);
