@@ -27,7 +27,7 @@ import type { JobHooks, LoadJob, PreparedJob } from './stages/load-job.ts';
 import { withOpenJob, withPreparedJob } from './stages/open-job.ts';
 import { runParseStage } from './stages/parse-stage.ts';
 import type { ParseStageResult } from './stages/parse-stage.ts';
-import { roundSeconds } from './stages/progress.ts';
+import { roundSeconds, rowRate } from './stages/progress.ts';
 import { writeRejects } from './stages/rejects-file.ts';
 import { nameRejects, noRowText } from './stages/rejects.ts';
 import { RequiredKeys } from './stages/required-keys.ts';
@@ -208,7 +208,7 @@ function reportOf(
     rejected: rejectedCount,
     bytes: prepared.bytesTotal,
     seconds: roundSeconds(elapsedMs),
-    rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),
+    rowsPerSecond: rowRate(rows, elapsedMs),
     digest,
     rowsOverLines: parsed.spanningCount,
     dialects: dialectsOf(prepared.inputs),

@@ -3,7 +3,7 @@
 import { HEADER_BYTES } from '../../segment/layout.ts';
 import { readHeader } from '../../segment/header.ts';
 import type { SegmentHeader } from '../../segment/header.ts';
-import { headBytesOf, openResident } from '../../segment/resident.ts';
+import { checkBlocks, headBytesOf, openResident } from '../../segment/resident.ts';
 import type { ResidentSegment } from '../../segment/resident.ts';
 import type { Segment } from '../../segment/reader.ts';
 import type { OpenFile } from '../../base/disk/files.ts';
@@ -42,7 +42,7 @@ export async function readResident(
 }
 
 /** The blocks that hold the bytes [start, end) of a segment. */
-export function blocksOf(
+function blocksOf(
   { crcBlockBytes, footerOffset }: SegmentHeader,
   start: number,
   end: number,
@@ -50,6 +50,23 @@ export function blocksOf(
   const from = Math.floor(start / crcBlockBytes) * crcBlockBytes;
   const to = Math.min(Math.ceil(end / crcBlockBytes) * crcBlockBytes, footerOffset);
   return { from, to };
+}
+
+/**
+ * Checks the blocks with the bytes [start, end), whose checksums are `crcs` from `crcAt` on. Returns
+ * the offset of the first block in the file. Throws CORRUPT.
+ */
+export function checkRead(
+  { crcs: expected, header }: DiskSegment,
+  start: number,
+  end: number,
+  crcs: ArrayLike<number>,
+  crcAt: number,
+): number {
+  const { from, to } = blocksOf(header, start, end);
+  const count = Math.ceil((to - from) / header.crcBlockBytes);
+  checkBlocks(header, expected, from / header.crcBlockBytes, crcs, crcAt, count);
+  return from;
 }
 
 /** Reads the blocks that hold the bytes [start, end). */

@@ -227,11 +227,8 @@ export class Scrubber {
     }
   }
 
-  async #read(held: HeldSegment, path: string): Promise<Segment> {
-    return this.#options.verifier.verify(
-      await readSegmentFile(path, this.#options.store.files),
-      held,
-    );
+  #read(held: HeldSegment, path: string): Promise<Segment> {
+    return this.#options.verifier.verifyFile({ ...held, path });
   }
 
   /** Quarantines the file. If a good copy was written since the file was read, it is put back. */

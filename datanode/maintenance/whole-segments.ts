@@ -1,6 +1,5 @@
 // Segments in memory for work on all of their records: those on disk are read for as long as it takes.
 
-import { readSegmentFile } from '../storage/segment-files.ts';
 import { isInMemory } from '../storage/holdings.ts';
 import type { ReadableSegment } from '../storage/holdings.ts';
 import type { MemoryBudget } from '../storage/memory-budget.ts';
@@ -47,9 +46,8 @@ export class WholeSegments {
     }
   }
 
-  async #read({ meta }: ReadableSegment): Promise<Segment> {
+  #read({ meta }: ReadableSegment): Promise<Segment> {
     const { store, verifier } = this.#options;
-    const file = store.fileOf(meta.keyspaceUid, meta.id);
-    return verifier.verify(await readSegmentFile(file.path, store.files), file);
+    return verifier.verifyFile(store.fileOf(meta.keyspaceUid, meta.id));
   }
 }

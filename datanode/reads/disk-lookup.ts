@@ -12,14 +12,13 @@ import { corruptAt } from '../../segment/header.ts';
 import { findPlace, foundPlace } from '../../segment/place.ts';
 import { findHashedRecord, recordBounds } from '../../segment/reader.ts';
 import { decodeRecord, newRecordBounds } from '../../segment/record.ts';
-import { checkBlocks } from '../../segment/resident.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 import type { BlockReceiver } from '../disk/block-source.ts';
-import { blocksOf } from '../disk/disk-segment.ts';
+import { checkRead } from '../disk/disk-segment.ts';
 import type { DiskSegment } from '../disk/disk-segment.ts';
 import { isInMemory } from '../storage/holdings.ts';
 import type { ReadableSegment } from '../storage/holdings.ts';
-import { noteMiss } from './lookup.ts';
+import { noteHit, noteMiss } from './lookup.ts';
 
 export interface DiskLookupReceiver {
   /**
@@ -44,8 +43,8 @@ export interface DiskLookupHost {
   read(segment: DiskSegment, start: number, end: number, receiver: BlockReceiver): void;
   /** The present table of the same version; undefined if it is no longer here. */
   refreshed(table: VersionTable): VersionTable | undefined;
-  /** Reports that a read has found a segment damaged. */
-  onDamage(segment: DiskSegment, error: SteleError): void;
+  /** Reports why a read of a segment has failed: one that is damaged is taken out of service. */
+  failed(segment: DiskSegment, error: SteleError): void;
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -136,17 +135,8 @@ export class DiskLookup implements BlockReceiver {
 
   onBlocks(bytes: Buffer, at: number, crcs: ArrayLike<number>, crcAt: number): void {
     const segment = this.#segments[this.#at] as DiskSegment;
-    const { from, to } = blocksOf(segment.header, this.#start, this.#end);
-    const { crcBlockBytes } = segment.header;
     try {
-      checkBlocks(
-        segment.header,
-        segment.crcs,
-        from / crcBlockBytes,
-        crcs,
-        crcAt,
-        Math.ceil((to - from) / crcBlockBytes),
-      );
+      const from = checkRead(segment, this.#start, this.#end, crcs, crcAt);
       const start = at + this.#start - from;
       const end = start + this.#end - this.#start;
       if (!decodeRecord(bytes, start, end, bounds) || bounds.end !== end) {
@@ -158,7 +148,7 @@ export class DiskLookup implements BlockReceiver {
       }
     } catch (thrown) {
       const error = toSteleError(thrown);
-      if (error.code === 'CORRUPT') this.#reads.onDamage(segment, error);
+      this.#reads.failed(segment, error);
       return this.#fail(error);
     }
     this.#skipped++;
@@ -167,17 +157,12 @@ export class DiskLookup implements BlockReceiver {
 
   onReadFailed(error: SteleError): void {
     this.#reads.stats.failures++;
-    const segment = this.#segments[this.#at] as DiskSegment;
-    if (error.code === 'CORRUPT') this.#reads.onDamage(segment, error);
+    this.#reads.failed(this.#segments[this.#at] as DiskSegment, error);
     this.#fail(error);
   }
 
   #found(bytes: Buffer, start: number, end: number, isLent: boolean): void {
-    const { reads } = this.#table;
-    const key = this.#key;
-    reads.hits++;
-    reads.valueBytes += end - start;
-    if (--reads.untilSample === 0) reads.sample(key, 0, key.length, end - start);
+    noteHit(this.#table, this.#key, 0, this.#key.length, end - start);
     this.#receiver.answer(this.#index, LookupStatus.OK, bytes, start, end, isLent, undefined);
   }
 

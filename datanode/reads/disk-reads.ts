@@ -95,7 +95,7 @@ export class DiskReads implements DiskLookupHost {
     readBlocks(this.source, segment, start, end, receiver);
   }
 
-  onDamage(segment: DiskSegment, error: SteleError): void {
-    this.#options.onDamage(segment, error);
+  failed(segment: DiskSegment, error: SteleError): void {
+    if (error.code === 'CORRUPT') this.#options.onDamage(segment, error);
   }
 }

@@ -7,10 +7,10 @@
 // A stretch has at least one bucket, hence about a dozen records with their values.
 
 import { toSteleError } from '../../base/errors.ts';
+import type { SteleError } from '../../base/errors.ts';
 import type { ScanPlace } from '../../resp/data/scan-cursor.ts';
 import { hashAfterBytes, placeOfHashes } from '../../segment/place.ts';
-import { checkBlocks } from '../../segment/resident.ts';
-import { blocksOf } from '../disk/disk-segment.ts';
+import { checkRead } from '../disk/disk-segment.ts';
 import type { DiskSegment } from '../disk/disk-segment.ts';
 import { isInMemory } from '../storage/holdings.ts';
 import type { ReadableSegment } from '../storage/holdings.ts';
@@ -107,32 +107,30 @@ function readStretch(
   position: number,
   endPosition: number,
 ): Promise<Stretch> {
-  const { header, seed1, seed2 } = segment;
-  const from = position * POSITION_HASHES;
-  const { end, start } = placeOfHashes(segment, from, endPosition * POSITION_HASHES);
+  const { seed1, seed2 } = segment;
+  const { end, start } = placeOfHashes(
+    segment,
+    position * POSITION_HASHES,
+    endPosition * POSITION_HASHES,
+  );
   if (start === end) return Promise.resolve(emptyStretch(seed1, seed2));
-  const blocks = blocksOf(header, start, end);
   return new Promise((resolve, reject) => {
+    const fail = (error: SteleError): void => {
+      disk.failed(segment, error);
+      reject(error);
+    };
     disk.read(segment, start, end, {
       onBlocks: (read, at, crcs, crcAt) => {
         try {
-          const { crcBlockBytes } = header;
-          const count = Math.ceil((blocks.to - blocks.from) / crcBlockBytes);
-          checkBlocks(header, segment.crcs, blocks.from / crcBlockBytes, crcs, crcAt, count);
-          const bytes = Buffer.from(read.subarray(at, at + blocks.to - blocks.from));
+          const from = checkRead(segment, start, end, crcs, crcAt);
+          const bytes = Buffer.from(read.subarray(at + start - from, at + end - from));
           const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-          const shift = blocks.from;
-          resolve({ bytes, view, start: start - shift, end: end - shift, seed1, seed2 });
+          resolve({ bytes, view, start: 0, end: bytes.length, seed1, seed2 });
         } catch (thrown) {
-          const error = toSteleError(thrown);
-          disk.onDamage(segment, error);
-          reject(error);
+          fail(toSteleError(thrown));
         }
       },
-      onReadFailed: (error) => {
-        if (error.code === 'CORRUPT') disk.onDamage(segment, error);
-        reject(error);
-      },
+      onReadFailed: fail,
     });
   });
 }

@@ -55,7 +55,6 @@ export function lookupHashed(
 ): LookupStatus {
   const segments = table.shards[shard];
   if (segments === undefined) return LookupStatus.UNAVAILABLE;
-  const { reads } = table;
   for (const segment of segments) {
     const record = findHashedRecord(segment, key, start, end, h1, h2);
     if (record < 0) continue;
@@ -64,14 +63,24 @@ export function lookupHashed(
     lastHit.view = segment.view;
     lastHit.start = bounds.valueStart;
     lastHit.end = bounds.end;
-    const valueBytes = bounds.end - bounds.valueStart;
-    reads.hits++;
-    reads.valueBytes += valueBytes;
-    if (--reads.untilSample === 0) reads.sample(key, start, end, valueBytes);
+    noteHit(table, key, start, end, bounds.end - bounds.valueStart);
     return LookupStatus.OK;
   }
   noteMiss(table, key, start, end);
   return LookupStatus.NOT_FOUND;
+}
+
+/** Counts a key that is in the version, with a value of `valueBytes`. */
+export function noteHit(
+  { reads }: VersionTable,
+  key: Uint8Array,
+  start: number,
+  end: number,
+  valueBytes: number,
+): void {
+  reads.hits++;
+  reads.valueBytes += valueBytes;
+  if (--reads.untilSample === 0) reads.sample(key, start, end, valueBytes);
 }
 
 /** Counts a key that is not in the version. */

@@ -9,7 +9,6 @@ import { isReadable, readResident, residentOf } from '../disk/disk-segment.ts';
 import { requireSegment } from './expected-segment.ts';
 import type { ReadableSegment } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
-import { readSegmentFile } from './segment-files.ts';
 import type { SegmentFile } from './segment-files.ts';
 import type { DiskStore } from './store.ts';
 import type { Verifier } from './verifier.ts';
@@ -45,7 +44,7 @@ export async function openOnDisk(
   const release = memory.reserve(needed);
   try {
     if (isKnown && isReadable(header)) return { ...resident, file: await source.open(file.path) };
-    const segment = await verifier.verify(await readSegmentFile(file.path, store.files), file);
+    const segment = await verifier.verifyFile(file);
     if (!isReadable(header)) return segment;
     return { ...residentOf(segment), file: await source.open(file.path) };
   } finally {

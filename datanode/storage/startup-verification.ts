@@ -12,12 +12,10 @@ import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { Env } from '../../base/env.ts';
 import type { Logger } from '../../base/log.ts';
 import { shardNamedBy } from '../../base/segment-name.ts';
-import type { Segment } from '../../segment/reader.ts';
 import type { BlockSource } from '../disk/block-source.ts';
 import type { Holdings, ReadableSegment } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { openOnDisk } from './open-segment.ts';
-import { readSegmentFile } from './segment-files.ts';
 import type { SegmentFile } from './segment-files.ts';
 import type { DiskStore } from './store.ts';
 import type { Verifier } from './verifier.ts';
@@ -116,7 +114,8 @@ export class StartupVerification {
     try {
       // A segment of a suspended keyspace does not stay in memory.
       if (tier === 'memory') release = this.#memory.reserve(file.byteLength);
-      const segment = tier === 'disk' ? await this.#openOnDisk(file) : await this.#verify(file);
+      const segment =
+        tier === 'disk' ? await this.#openOnDisk(file) : await this.#verifier.verifyFile(file);
       this.#holdings.add(file.keyspaceUid, file.segmentId, segment);
     } catch (thrown) {
       const error = toSteleError(thrown, 'IO');
@@ -134,10 +133,6 @@ export class StartupVerification {
     } finally {
       release?.();
     }
-  }
-
-  async #verify(file: SegmentFile): Promise<Segment> {
-    return this.#verifier.verify(await readSegmentFile(file.path, this.#store.files), file);
   }
 
   #openOnDisk(file: SegmentFile): Promise<ReadableSegment> {

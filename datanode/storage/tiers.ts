@@ -31,7 +31,7 @@ import type { BlockSource } from '../disk/block-source.ts';
 import type { Holdings, Tier } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { openOnDisk } from './open-segment.ts';
-import { isDamage, readSegmentFile } from './segment-files.ts';
+import { isDamage } from './segment-files.ts';
 import type { DiskStore } from './store.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -185,8 +185,7 @@ export class Tiers {
     const release = memory.reserve(byteLength);
     const file = store.fileOf(uid, segmentId);
     try {
-      const bytes = await readSegmentFile(file.path, store.files);
-      holdings.move(uid, segmentId, await verifier.verify(bytes, file));
+      holdings.move(uid, segmentId, await verifier.verifyFile(file));
     } finally {
       release();
     }

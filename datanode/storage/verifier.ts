@@ -14,6 +14,7 @@ import { workerFile } from '../../base/process/worker-file.ts';
 import type { Segment } from '../../segment/reader.ts';
 import { openAs } from './expected-segment.ts';
 import type { ExpectedSegment } from './expected-segment.ts';
+import { readSegmentFile } from './segment-files.ts';
 import { stepsOf } from './verify-steps.ts';
 import type { VerifyDepth } from './verify-steps.ts';
 import type { VerifiedFiles } from './verified-files.ts';
@@ -72,6 +73,11 @@ export class Verifier {
     const segment = openAs(bytes, expected);
     verified.add(expected, await this.#run(segment, 'full', verified.knownSeal(expected), ''));
     return segment;
+  }
+
+  /** Reads a segment file whole, and verifies it like `verify`. Also throws the system's errors. */
+  async verifyFile(file: ExpectedSegment & { readonly path: string }): Promise<Segment> {
+    return this.verify(await readSegmentFile(file.path, this.#env.files), file);
   }
 
   /**

@@ -25,7 +25,6 @@ import type {
 } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Holdings } from '../storage/holdings.ts';
 import type { MemoryBudget } from '../storage/memory-budget.ts';
-import { readSegmentFile } from '../storage/segment-files.ts';
 import type { DiskStore } from '../storage/store.ts';
 import type { Verifier } from '../storage/verifier.ts';
 import { nameOfStore } from './object-stores.ts';
@@ -160,9 +159,7 @@ export class Archiver {
     const release = memory.reserve(this.#byteLengthOf(held));
     try {
       const file = store.fileOf(keyspaceUid, segmentId);
-      const bytes = await readSegmentFile(file.path, store.files);
-      await verifier.verify(bytes, held);
-      await use(bytes);
+      await use((await verifier.verifyFile(file)).bytes);
     } finally {
       release();
     }

@@ -19,7 +19,7 @@ import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
 import type { JobHooks, OpenJob } from '../stages/load-job.ts';
 import { withOpenJob } from '../stages/open-job.ts';
-import { roundSeconds } from '../stages/progress.ts';
+import { roundSeconds, rowRate } from '../stages/progress.ts';
 import { runShardStage } from '../stages/shard-stage.ts';
 import type { SegmentTaker, ShardStageResult } from '../stages/shard-stage.ts';
 import { poolFor } from '../threads/work-pool.ts';
@@ -266,6 +266,6 @@ function summaryOf(
     shardsResumed,
     digest,
     seconds: roundSeconds(elapsedMs),
-    rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),
+    rowsPerSecond: rowRate(rows, elapsedMs),
   };
 }

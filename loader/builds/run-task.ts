@@ -25,7 +25,7 @@ import { withOpenJob, withPreparedJob } from '../stages/open-job.ts';
 import { runParseStage } from '../stages/parse-stage.ts';
 import type { ParseStageResult } from '../stages/parse-stage.ts';
 import { identityOf, prepareInputs } from '../stages/prepare.ts';
-import { roundSeconds } from '../stages/progress.ts';
+import { roundSeconds, rowRate } from '../stages/progress.ts';
 import { writeRejects } from '../stages/rejects-file.ts';
 import { nameRejects, tooManyRejects } from '../stages/rejects.ts';
 import { CheckpointWriter, readCheckpoint, runBinding } from '../work/checkpoint.ts';
@@ -320,6 +320,6 @@ function summaryOf(
     runBytes: task.runs.reduce((sum, run) => sum + run.bytes, 0),
     chunksResumed,
     seconds: roundSeconds(elapsedMs),
-    rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),
+    rowsPerSecond: rowRate(rows, elapsedMs),
   };
 }

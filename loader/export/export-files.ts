@@ -60,11 +60,17 @@ export class ExportFiles {
 
   /** The files of a finished export that are missing or have another size. */
   async missingOf({ parts }: ExportManifest): Promise<string[]> {
+    const sizes = await this.#partSizes();
+    return parts.filter(({ bytes, name }) => sizes.get(name) !== bytes).map(({ name }) => name);
+  }
+
+  /** Bytes of the files that are there, by name. */
+  async #partSizes(): Promise<Map<string, number>> {
     const sizes = new Map<string, number>();
     for await (const { byteCount, name } of this.store.list(PART_PREFIX, this.#options)) {
       sizes.set(name, byteCount);
     }
-    return parts.filter(({ bytes, name }) => sizes.get(name) !== bytes).map(({ name }) => name);
+    return sizes;
   }
 
   async putPlan(content: ExportPlan): Promise<void> {
@@ -74,10 +80,7 @@ export class ExportFiles {
   /** The notes of units whose files are there, by the number of the unit. */
   async notes(content: ExportPlan): Promise<Map<number, UnitNote>> {
     const notes = new Map<number, UnitNote>();
-    const sizes = new Map<string, number>();
-    for await (const { byteCount, name } of this.store.list(PART_PREFIX, this.#options)) {
-      sizes.set(name, byteCount);
-    }
+    const sizes = await this.#partSizes();
     if (sizes.size === 0) return notes;
     const names: string[] = [];
     for await (const { name } of this.store.list(WORK_FOLDER, this.#options)) names.push(name);

@@ -16,7 +16,7 @@ import type { LoadJob } from './load-job.ts';
 import type { LoadMaster } from '../push/master-client.ts';
 import { runParseStage } from './parse-stage.ts';
 import type { ParseStageResult } from './parse-stage.ts';
-import { inputSummary, reportOnce, reportUntil, roundSeconds } from './progress.ts';
+import { inputSummary, reportOnce, reportUntil, roundSeconds, rowRate } from './progress.ts';
 import type { LoadSummary } from './progress.ts';
 import { writeRejects } from './rejects-file.ts';
 import { noRowText, tooManyRejects } from './rejects.ts';
@@ -237,7 +237,7 @@ function summaryOf(
     input: inputSummary(job.prepared.inputs),
     bytes: job.prepared.bytesTotal,
     seconds: roundSeconds(elapsedMs),
-    rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),
+    rowsPerSecond: rowRate(rows, elapsedMs),
     chunksResumed: parsed.chunksResumed,
     shardsResumed: delivered.shardsResumed,
     records,

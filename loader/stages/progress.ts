@@ -257,3 +257,8 @@ export function alreadyCurrentSummary(
 export function roundSeconds(elapsedMs: number): number {
   return Math.round(elapsedMs) / 1000;
 }
+
+/** Rows per second, rounded. */
+export function rowRate(rows: number, elapsedMs: number): number {
+  return Math.round((rows * 1000) / Math.max(1, elapsedMs));
+}

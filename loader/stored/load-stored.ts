@@ -14,7 +14,7 @@ import { forEachBounded } from '../bytes/bounded.ts';
 import { grpcLoadMaster } from '../push/master-client.ts';
 import type { CommitSettings } from '../settings.ts';
 import { gateOf } from '../stages/gate-flags.ts';
-import { alreadyCurrentSummary, roundSeconds } from '../stages/progress.ts';
+import { alreadyCurrentSummary, roundSeconds, rowRate } from '../stages/progress.ts';
 import type { InputSummary, LoadSummary } from '../stages/progress.ts';
 import { OpenLoad } from '../transfer/open-load.ts';
 import type { Transfer } from '../transfer/open-transfer.ts';
@@ -209,7 +209,7 @@ function summaryOf(
     input,
     bytes: segments.reduce((sum, { fileBytes }) => sum + fileBytes, 0),
     seconds: roundSeconds(elapsedMs),
-    rowsPerSecond: Math.round((rows * 1000) / Math.max(1, elapsedMs)),
+    rowsPerSecond: rowRate(rows, elapsedMs),
     chunksResumed: 0,
     shardsResumed: segments.length - pulled.size,
     records,

@@ -32,6 +32,7 @@ interface KeyspaceRef {
 export class ClusterClient {
   readonly #masters: MasterChannel<ClusterServiceClient>;
   readonly #signal: AbortSignal;
+  #asked: Promise<{ readonly clusterId: string; readonly shardCount: number }> | undefined;
 
   constructor(masters: string, identity: DialIdentity, signal: AbortSignal) {
     this.#signal = signal;
@@ -86,8 +87,7 @@ export class ClusterClient {
 
   /** Empty if a master of an earlier release does not say. */
   async clusterId(): Promise<string> {
-    const { view } = await this.#call((client) => client.getView, {}, true);
-    return view?.clusterId ?? '';
+    return (await this.#fixed()).clusterId;
   }
 
   /** The URL of the cluster's own deep store; empty if it has none. */
@@ -101,8 +101,16 @@ export class ClusterClient {
   }
 
   async shardCount(): Promise<number> {
-    const { view } = await this.#call((client) => client.getView, {}, true);
-    return view?.shardCount ?? 0;
+    return (await this.#fixed()).shardCount;
+  }
+
+  /** What a cluster keeps for good, so it is asked for once. */
+  #fixed(): Promise<{ readonly clusterId: string; readonly shardCount: number }> {
+    this.#asked ??= this.#call((client) => client.getView, {}, true).then(({ view }) => ({
+      clusterId: view?.clusterId ?? '',
+      shardCount: view?.shardCount ?? 0,
+    }));
+    return this.#asked;
   }
 
   async promote(keyspace: string, to: number): Promise<void> {
