@@ -53,6 +53,16 @@ export class BuildStore {
   }
 
   /**
+   * Throws what `claim` would throw for a keyspace of that name, if that is known without its uid,
+   * and what is wrong with the store. Writes nothing that stays.
+   */
+  async requireFree(keyspace: string, options?: StoreCallOptions): Promise<void> {
+    const found = await this.mark(options);
+    if (found === undefined) await requireConditions(this.store, options);
+    else this.requireOf(found, keyspace);
+  }
+
+  /**
    * Writes the mark of a build of `mark.keyspace`, unless the store has it already. Resolves with
    * the mark that is there. Throws CONFLICT if it is of another keyspace, or of one with another
    * uid, UNSUPPORTED for a store in which two builds could overwrite each other's mark.

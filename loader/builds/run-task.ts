@@ -13,6 +13,7 @@ import { runObject, taskIdentity } from '../../archive/builds/layout.ts';
 import { disagreement } from '../../archive/builds/task-set.ts';
 import { SteleError } from '../../base/errors.ts';
 import { keyspaceName } from '../../base/ids.ts';
+import type { Notice } from '../input/find-inputs.ts';
 import { countNewlines } from '../input/text.ts';
 import { dialectsOf } from '../detect/found-dialect.ts';
 import { countPortions } from '../formats/chunks.ts';
@@ -88,6 +89,7 @@ export async function runTask(settings: BuildSettings, hooks: JobHooks): Promise
       const input = inputOfTask(open, settings);
       const plan = { build, mark, part, input, spans: spansOf(open.found, part) };
       const before = await attemptBefore(plan, signal);
+      await noticeOtherSplits(plan, notice, signal);
       if (before !== undefined) return summaryOf(open, before, 0, 0, true);
       // How all inputs are read, also those of other tasks.
       let dialects: string[] = [];
@@ -123,6 +125,21 @@ function inputOfTask({ found }: OpenJob, settings: BuildSettings): TaskInput {
     flags: inputFlags(settings),
     dialects: [],
   };
+}
+
+/** A merge takes one split, so tasks of two are probably a mistake. */
+async function noticeOtherSplits(
+  { build, part }: TaskPlan,
+  notice: Notice,
+  signal: AbortSignal,
+): Promise<void> {
+  const names = await build.taskNames({ signal });
+  const others = [...names.keys()].filter((count) => count !== part.count);
+  if (others.length === 0) return;
+  const splits = others.map((count) => `${count}`).join(', ');
+  notice(
+    `${build.store.url} also has tasks of a split in ${splits}, and this is task ${part.number} of ${part.count}: a merge takes one split, and refuses two that are complete`,
+  );
 }
 
 /**

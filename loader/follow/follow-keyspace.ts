@@ -73,9 +73,11 @@ export async function bring(
   return { state: 'taken', version, digest, way };
 }
 
+/** Those that can be promoted, or were refused; not those that are being removed. */
 async function presentVersions({ cluster }: Transfer, keyspace: string): Promise<PresentVersion[]> {
   const versions = await cluster.versions(keyspace);
   return versions
+    .filter(({ state }) => state !== 'RETIRED')
     .map(({ current, digest, state, version }) => ({
       number: version,
       isCurrent: current,
@@ -123,7 +125,8 @@ async function takeRows(
 ): Promise<number> {
   const planned = { wanted, target: keyspace, way: 'rows', manifests: [manifest] } as const;
   const source = sourceOf(transfer, manifest);
-  const more = { ...settings, source };
+  // Another follower may have committed the same rows while these were written.
+  const more = { ...settings, source, skipIfCurrent: true };
   const rows = await prepareRows(transfer, source, [planned], settings.workDir, more);
   try {
     const [loaded] = (await rows.load()).get(keyspace) ?? [];

@@ -134,7 +134,8 @@ async function writeAll(transfer: Transfer, folders: readonly RowsFolder[]): Pro
       memory.release(reserved);
     }
   });
-  if (stop.signal.aborted) throw new SteleError('CANCELLED', 'The restore was stopped.');
+  if (stop.signal.aborted)
+    throw new SteleError('CANCELLED', 'Stopped before all rows were written.');
 }
 
 function shardsOf(
@@ -177,10 +178,10 @@ async function loadRows(
     paths: files.map((name) => join(path, 'rows', name)),
   };
   const summary = await runLoad(loading, { log, onNotice: notice, signal: stop.signal });
-  if (summary.digest !== digest) {
+  if (!summary.alreadyCurrent && summary.digest !== digest) {
     throw new SteleError(
       'CORRUPT',
-      `Keyspace '${target}' has digest ${summary.digest} after the restore, and ${digest} in the archive; drop the keyspace and report this.`,
+      `Keyspace '${target}' has digest ${summary.digest} here, and ${digest} in the archive; drop that version and report this.`,
     );
   }
   return { was, version: summary.version, records, digest };

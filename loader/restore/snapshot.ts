@@ -72,7 +72,7 @@ export async function readWanted(
     for (const { manifest, number } of versions) {
       const read = await archive.manifest(manifest, { signal: stop.signal });
       if (read.shardCount !== snapshot.shardCount || read.version.number !== number) {
-        const text = `Snapshot '${name}' and '${manifest}' do not fit together, so nothing was restored.`;
+        const text = `Snapshot '${name}' and '${manifest}' do not fit together, so nothing was changed.`;
         throw new SteleError('CORRUPT', text);
       }
       manifests.push(read);
@@ -102,7 +102,7 @@ export async function requireSegments(
         has === undefined ? 'is missing' : `has ${has} bytes in place of ${first.fileBytes}`;
       throw new SteleError(
         'CORRUPT',
-        `The archive is damaged, so nothing was restored: of keyspace '${name}' version ${version.number}, ${bad.length} segment${bad.length === 1 ? '' : 's'} cannot be used; '${segmentObject(uid, first.id)}' ${how}. Use another snapshot (--snapshot), or a copy of the archive.`,
+        `The archive is damaged, so nothing was changed: of keyspace '${name}' version ${version.number}, ${bad.length} segment${bad.length === 1 ? '' : 's'} cannot be used; '${segmentObject(uid, first.id)}' ${how}. Use another snapshot (--snapshot), or a copy of the archive.`,
       );
     }
   }

@@ -2,7 +2,7 @@
 // `.seg`, described by its header. Only the headers are read here; the datanodes read and verify the
 // rest.
 
-import { addTotals } from '../../archive/builds/layout.ts';
+import { addTotals, BUILD_MARK_NAME } from '../../archive/builds/layout.ts';
 import type { StoredObject } from '../../archive/object-store.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { SEGMENT_BYTES_MAX } from '../../base/limits.ts';
@@ -56,6 +56,7 @@ export async function findSegments(transfer: Transfer): Promise<StoredVersion> {
 async function listSegments({ archive, stop }: Transfer): Promise<StoredObject[]> {
   const objects: StoredObject[] = [];
   for await (const object of archive.store.list('', { signal: stop.signal })) {
+    if (object.name === BUILD_MARK_NAME) throw isBuild(archive.store.url);
     if (!object.name.endsWith(SEGMENT_FILE_ENDING)) continue;
     objects.push(object);
     if (objects.length <= SEGMENTS_MAX) continue;
@@ -63,6 +64,12 @@ async function listSegments({ archive, stop }: Transfer): Promise<StoredObject[]
     throw new SteleError('INPUT_INVALID', text);
   }
   return objects;
+}
+
+/** The manifests of a build know whether a segment is missing, and this load would not. */
+function isBuild(url: string): SteleError {
+  const text = `${url} is a build, which knows what belongs to it; use \`stele commit KEYSPACE ${url}\`. Nothing was changed.`;
+  return new SteleError('INPUT_INVALID', text);
 }
 
 async function describe({ archive, stop }: Transfer, object: StoredObject): Promise<Described> {

@@ -9,11 +9,13 @@ import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';
 import { printResult } from '../../result.ts';
 import { didYouMean } from '../../suggestions.ts';
-import type { BuildMark } from '../../../archive/builds/built.ts';
 import type { StoreSettings } from '../../../archive/open-store.ts';
 import { storeOptions } from '../../../archive/store-settings.ts';
 import { defineVerb } from '../../verb.ts';
 import { withAdmin } from '../../with-admin.ts';
+import type { Admin } from '../../with-admin.ts';
+
+type Created = Awaited<ReturnType<Admin['createKeyspace']>>;
 
 export const definition = defineVerb({
   name: 'keyspace',
@@ -48,16 +50,17 @@ export const definition = defineVerb({
     }
     const keyspace = newKeyspaceName(name);
     const { keep, replication } = values;
-    const { keyspaceUid, ...found } = await withAdmin(values, async (admin) => {
-      const done = await admin.createKeyspace(keyspace);
-      if (replication !== 0) await admin.setReplication(keyspace, replication);
-      if (keep !== 0) await admin.setKeep(keyspace, keep);
-      return done;
-    });
-    const { clusterId, created, shardCount } = found;
-    if (values.out !== undefined) {
-      await markBuild(values.out, values, { keyspace, keyspaceUid, shardCount, clusterId });
-    }
+    const create = async (): Promise<Created> =>
+      await withAdmin(values, async (admin) => {
+        const done = await admin.createKeyspace(keyspace);
+        if (replication !== 0) await admin.setReplication(keyspace, replication);
+        if (keep !== 0) await admin.setKeep(keyspace, keep);
+        return done;
+      });
+    const { out } = values;
+    const { keyspaceUid, ...found } =
+      out === undefined ? await create() : await createWithBuild(keyspace, out, values, create);
+    const { created, shardCount } = found;
     const how = created ? 'is created' : 'is there';
     const text = `${keyspace} ${how}: uid ${keyspaceUid}, ${shardCount} shards.`;
     await printResult(output, values.output, { keyspace, uid: keyspaceUid, ...found }, () => text);
@@ -65,17 +68,27 @@ export const definition = defineVerb({
   },
 });
 
-/** Makes the URL a build of the keyspace. Throws CONFLICT if it is one of another. */
-async function markBuild(
+/**
+ * Makes the keyspace, and the URL a build of it. Throws CONFLICT if that is a build of another one,
+ * and what is wrong with the URL, before the keyspace is made.
+ */
+async function createWithBuild(
+  keyspace: string,
   url: string,
   settings: StoreSettings,
-  mark: Omit<BuildMark, 'createdAt'>,
-): Promise<void> {
+  create: () => Promise<Created>,
+): Promise<Created> {
   const { openStore } = await import('../../../archive/open-store.ts');
   const { BuildStore } = await import('../../../archive/builds/build-store.ts');
   const store = await openStore(url, settings);
   try {
-    await new BuildStore(store).claim({ ...mark, createdAt: new Date().toISOString() });
+    const build = new BuildStore(store);
+    await build.requireFree(keyspace);
+    const made = await create();
+    const { clusterId, keyspaceUid, shardCount } = made;
+    const createdAt = new Date().toISOString();
+    await build.claim({ keyspace, keyspaceUid, shardCount, clusterId, createdAt });
+    return made;
   } finally {
     store.close();
   }

@@ -16,7 +16,7 @@ export const definition = defineVerb({
   async run({ operands, settings: { values }, output }) {
     const keyspace = keyspaceName(operands[0] ?? '');
     await withAdmin(values, (admin) => admin.resumeKeyspace(keyspace));
-    const text = `${keyspace} is not suspended; \`stele keyspaces\` says running when it can be read.`;
+    const text = `${keyspace} is resumed; \`stele keyspaces\` says running when it can be read.`;
     await printResult(output, values.output, { keyspace, suspended: false }, () => text);
     return EXIT_OK;
   },

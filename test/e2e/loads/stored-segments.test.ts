@@ -266,6 +266,14 @@ describe('segments that cannot be loaded', () => {
     ],
   ];
 
+  it('are refused where a build is, which may lack some', async () => {
+    const store = await place();
+    await json('keyspace', 'create', 'built', '--out', store.url);
+    await putSegments(store, created, PAIRS);
+    const failed = await failure('load', 'built', '--segments', store.url);
+    expect(failed).toEqual([1, 'INPUT_INVALID', expect.stringContaining('use `stele commit')]);
+  });
+
   it.each(cases)('%s', async (_, fill, exit, code, text) => {
     const before = await cluster.json('/v1/keyspaces/built/versions');
     const store = await place();
@@ -296,6 +304,9 @@ describe('a build', () => {
     expect(await json<CreatedKeyspace>(...words)).toEqual({ ...marked, created: false });
     const other = await failure('keyspace', 'create', 'other', '--out', store.url);
     expect(other).toEqual([1, 'CONFLICT', expect.stringContaining("of the keyspace 'marked'")]);
+    await failure('keyspace', 'create', 'other', '--out', 's3://no-such-bucket/x');
+    const { host, http } = cluster.master;
+    expect((await fetch(`http://${host}:${http}/v1/keyspaces/other`)).status).toBe(404);
   });
 
   it('is committed once, and is current when it is committed again', async () => {
