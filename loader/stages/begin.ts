@@ -10,11 +10,10 @@
 //       | yes -> resumed
 
 import { rmSync } from 'node:fs';
-import { hostname, userInfo } from 'node:os';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { makeFolder } from '../../base/disk/make-folder.ts';
 import { LoadMode } from '../../proto/gen/stele/v1/load.ts';
-import type { BeginLoadResponse, LoadOwner } from '../../proto/gen/stele/v1/load.ts';
+import type { BeginLoadResponse } from '../../proto/gen/stele/v1/load.ts';
 import { requireWritten } from '../../segment/header.ts';
 import { FORMAT_VERSION } from '../../segment/layout.ts';
 import { isWithoutOwnWords } from '../../transport/master-errors.ts';
@@ -25,6 +24,7 @@ import { versionFingerprint, flagsKey, readContentCrc } from '../work/fingerprin
 import { dialectsOf, inputText } from '../detect/found-dialect.ts';
 import { describeInputs } from '../input/inputs.ts';
 import { isAnswerLost } from '../push/master-client.ts';
+import { thisOwner } from '../push/owner.ts';
 import type { LoadMaster } from '../push/master-client.ts';
 import { tierNumber } from '../../proto/view-words.ts';
 import { countPortions } from '../formats/chunks.ts';
@@ -91,20 +91,6 @@ export async function beginLoad(job: PreparedJob, master: LoadMaster): Promise<B
   );
   const begun = { loadId, keyspaceUid, shardCount, binding, checkpoint, kept };
   return { response, job: { ...job, ...begun } };
-}
-
-/** The process that runs this load, as `stele loads` names it. */
-function thisOwner(): LoadOwner {
-  return { host: hostname(), pid: process.pid, user: userName() };
-}
-
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A user id without a name, as in many containers.
-    return '';
-  }
 }
 
 /**

@@ -1,7 +1,6 @@
 // A load that stays open while segments are delivered: its lease is renewed until it is closed.
 
 import { createHash } from 'node:crypto';
-import { hostname } from 'node:os';
 import { sleep } from '../../base/clock.ts';
 import { toSteleError } from '../../base/errors.ts';
 import type { ErrorCode, SteleError } from '../../base/errors.ts';
@@ -17,6 +16,7 @@ import { FORMAT_VERSION } from '../../segment/layout.ts';
 import { Throttle } from '../bytes/throttle.ts';
 import { Delivery } from '../push/delivery.ts';
 import type { LoadMaster } from '../push/master-client.ts';
+import { thisOwner } from '../push/owner.ts';
 import { Targets } from '../push/targets.ts';
 import { commit } from '../stages/commit-stage.ts';
 import { ProgressCounter, reportOnce, reportUntil } from '../stages/progress.ts';
@@ -109,7 +109,7 @@ export class OpenLoad {
       {
         ...load,
         loadId: '',
-        owner: { host: hostname(), pid: process.pid, user: '' },
+        owner: thisOwner(),
         workToken: createHash('sha256').update(what).digest('hex').slice(0, TOKEN_DIGITS),
         segmentFormat: FORMAT_VERSION,
         ...(tier !== undefined && { tier: tierNumber(tier) }),

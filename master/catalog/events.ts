@@ -153,7 +153,8 @@ function loaderOf(changes: readonly Change[]): string {
 }
 
 function ownerOf({ owner }: LoadRecord): string {
-  return owner === undefined || owner.host === '' ? '' : `${owner.user}@${owner.host}`;
+  if (owner === undefined || owner.host === '') return '';
+  return owner.user === '' ? owner.host : `${owner.user}@${owner.host}`;
 }
 
 /**

@@ -88,8 +88,8 @@ function begunText(name: string, { bytes, changed, segments, tier }: SetTierResp
   const what =
     segments === 0
       ? 'there is nothing to move now'
-      : `${counted(segments, 'segment')} (${formatBytes(bytes)} a copy) are moved in the background`;
-  return `The records of ${name} are to be ${place}: ${what}, and reads go on.`;
+      : `${counted(segments, 'segment')} (${formatBytes(bytes)} a copy) are moved in the background, and reads go on`;
+  return `The records of ${name} are to be ${place}: ${what}.`;
 }
 
 function movedText(name: string, { tier }: SetTierResponse): string {
