@@ -52,6 +52,7 @@ const CLUSTER_SERVICE: Methods = {
   CancelLoad: loading,
   DiffVersions: read,
   ListHotKeys: read,
+  GetCost: read,
   // As the first load into a keyspace does.
   CreateKeyspace: load,
   DropKeyspace: operate,
@@ -113,6 +114,7 @@ const DATANODE_SERVICE: Methods = {
   MergeSegments: 'cluster',
   DiffShards: 'cluster',
   GetHotKeys: 'cluster',
+  MeasureRecords: 'cluster',
   CountReads: 'cluster',
 };
 

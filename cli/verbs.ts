@@ -71,6 +71,10 @@ export const VERBS: ReadonlyMap<string, VerbEntry> = new Map(
       'whether the records of a keyspace are in memory or on disk',
       () => import('./verbs/keyspaces/tier.ts'),
     ),
+    cost: entry(
+      'what a keyspace takes of memory and disk, and what changes would free',
+      () => import('./verbs/keyspaces/cost.ts'),
+    ),
     diff: entry(
       'what changed between two versions of a keyspace',
       () => import('./verbs/keyspaces/diff.ts'),

@@ -21,6 +21,7 @@ import type {
   ListAuditResponse,
   ListEventsRequest,
   ListEventsResponse,
+  GetCostResponse,
   ListHotKeysRequest,
   ListHotKeysResponse,
   ListKeyspacesResponse,
@@ -183,6 +184,11 @@ export class AdminClient {
    */
   async cancelLoad(loadId: string, reason = ''): Promise<LoadStatus> {
     return loadOf(await this.#change((client) => client.cancelLoad, { loadId, reason }));
+  }
+
+  /** What a keyspace takes, and what changes would free. Some of its records are read. */
+  cost(keyspace: string): Promise<GetCostResponse> {
+    return this.#ask((client) => client.getCost, { keyspace });
   }
 
   /**

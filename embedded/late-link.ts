@@ -25,6 +25,7 @@ export function lateLink(nodeId: string, find: () => DatanodeLink | undefined): 
     mergeSegments: async (request, options) => link().mergeSegments(request, options),
     getHotKeys: async (request, options) => link().getHotKeys(request, options),
     diffShards: async (request, options) => link().diffShards(request, options),
+    measureRecords: async (request, options) => link().measureRecords(request, options),
     countReads: async (request, options) => link().countReads(request, options),
     fetchSegment: async (wish, into, options) => link().fetchSegment(wish, into, options),
     lookups: {

@@ -1,16 +1,13 @@
 // The JSON of every listing and operation, the same over HTTP, in `STELE ...` replies and with `-o
 // json`: snake_case names, digests in hex, states as words.
 
-import { isUtf8 } from 'node:buffer';
 import type {
   AuditEntry,
-  DiffVersionsResponse,
   Event,
   ExplainResponse,
   GetHealthResponse,
   GetReadCountersResponse,
   KeyspaceSummary,
-  ListHotKeysResponse,
   MasterSummary,
   NoLeader,
   NodeSummary,
@@ -20,16 +17,14 @@ import type {
   TierProgress,
   VersionSummary,
 } from './gen/stele/v1/cluster.ts';
-import type { HotKey } from './gen/stele/v1/hot_keys.ts';
 import type { ReadCounters } from './gen/stele/v1/counters.ts';
-import type { DiffSample, DiffValue } from './gen/stele/v1/diff.ts';
 import { LoadMode } from './gen/stele/v1/load.ts';
 import type { AppendOutcome, LoadGate, LoadStatus } from './gen/stele/v1/load.ts';
 import { NodeState } from './gen/stele/v1/view.ts';
 import type { NodeAddress } from './gen/stele/v1/view.ts';
-import { diffKindWord, healthWord, loadStateWord, nodeStateWord, tierWord } from './view-words.ts';
+import { healthWord, loadStateWord, nodeStateWord, tierWord } from './view-words.ts';
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 /** An answer that may be from the last view (see NoLeader). */
 type OrLastView<Answer> = Answer & { readonly noLeader?: NoLeader | undefined };
@@ -370,59 +365,4 @@ function placementJson(explained: ExplainResponse): Json {
       reason: replica.reason,
     })),
   };
-}
-
-/** Keys and values of samples are text, or base64 if they are not UTF-8. */
-export function diffJson(
-  keyspace: string,
-  answer: DiffVersionsResponse,
-  encoding: 'utf8' | 'base64',
-): Json {
-  const { counts, from, samples, shardsCompared, shardsTotal, to } = answer;
-  return {
-    keyspace,
-    from,
-    to,
-    added: counts?.added ?? 0,
-    removed: counts?.removed ?? 0,
-    changed: counts?.changed ?? 0,
-    shards: { compared: shardsCompared, total: shardsTotal },
-    samples: samples.map((sample) => sampleJson(sample, encoding)),
-  };
-}
-
-function sampleJson(sample: DiffSample, encoding: 'utf8' | 'base64'): Json {
-  const value = (one: DiffValue | undefined): object | null =>
-    one === undefined ? null : { value: one.bytes.toString(encoding), bytes: one.byteLength };
-  return {
-    kind: diffKindWord(sample.kind),
-    key: sample.key.toString(encoding),
-    from: value(sample.from),
-    to: value(sample.to),
-  };
-}
-
-/** Which keys are read, with null for what is not known. */
-export function hotKeysJson(keyspace: string, answer: ListHotKeysResponse): Json {
-  return {
-    keyspace,
-    reads_per_second: rounded(answer.readsPerSecond),
-    hottest: answer.hottest.map(hotKeyJson),
-    largest: answer.largest.map(hotKeyJson),
-    unanswered: answer.unanswered,
-  };
-}
-
-function hotKeyJson({ key, readsPerSecond, valueBytes }: HotKey): Json {
-  const encoding = isUtf8(key) ? 'utf8' : 'base64';
-  return {
-    key: Buffer.from(key).toString(encoding),
-    encoding,
-    reads_per_second: rounded(readsPerSecond),
-    value_bytes: valueBytes ?? null,
-  };
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100;
 }

@@ -33,6 +33,8 @@ import type {
   GetManifestResponse,
   GetReadCountersResponse,
   GetRecordsRequest,
+  GetCostRequest,
+  GetCostResponse,
   GetRecordsResponse,
   ListEventsRequest,
   ListEventsResponse,
@@ -110,6 +112,7 @@ interface ClusterCalls {
   cancelLoad(request: CancelLoadRequest): Promise<LoadStatus>;
   diffVersions(request: DiffVersionsRequest, signal?: AbortSignal): Promise<DiffVersionsResponse>;
   listHotKeys(request: ListHotKeysRequest): Promise<ListHotKeysResponse>;
+  getCost(request: GetCostRequest): Promise<GetCostResponse>;
   createKeyspace(request: CreateKeyspaceRequest): Promise<CreateKeyspaceResponse>;
   dropKeyspace(request: DropKeyspaceRequest): Promise<void>;
   suspendKeyspace(request: SuspendKeyspaceRequest): Promise<void>;

@@ -26,6 +26,8 @@ import type {
   ListHoldingsResponse,
   MeasureDeltasRequest,
   MeasureDeltasResponse,
+  MeasureRecordsRequest,
+  MeasureRecordsResponse,
   MergeSegmentsRequest,
   MergeSegmentsResponse,
   PutManifestRequest,
@@ -129,6 +131,10 @@ export interface DatanodeLink extends DatanodeControl {
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse>;
   diffShards(request: DiffShardsRequest, options: CallOptions): Promise<DiffShardsResponse>;
   getHotKeys(request: GetHotKeysRequest, options: CallOptions): Promise<GetHotKeysResponse>;
+  measureRecords(
+    request: MeasureRecordsRequest,
+    options: CallOptions,
+  ): Promise<MeasureRecordsResponse>;
   countReads(request: CountReadsRequest, options: CallOptions): Promise<CountReadsResponse>;
   /**
    * Resolves when `into` has the bytes of a segment. Rejects with CORRUPT if the segment has

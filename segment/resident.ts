@@ -27,6 +27,11 @@ export function headBytesOf(header: SegmentHeader): number {
   return Math.min(Math.ceil(recordsOffset / crcBlockBytes) * crcBlockBytes, footerOffset);
 }
 
+/** Bytes of memory that a segment takes while its records are on disk. */
+export function residentBytesOf(header: SegmentHeader): number {
+  return header.recordsOffset + crcBlockCount(header) * Uint32Array.BYTES_PER_ELEMENT;
+}
+
 /**
  * Opens a segment by its first `headBytesOf(header)` bytes and those from the footer's offset on,
  * both of which are copied. Throws CORRUPT.
@@ -39,8 +44,7 @@ export function openResident(head: Buffer, footer: Buffer, header: SegmentHeader
   checkBlocks(header, crcs, 0, found, 0, found.length);
   const bytes = Buffer.allocUnsafeSlow(header.recordsOffset);
   head.copy(bytes, 0, 0, header.recordsOffset);
-  const residentBytes = bytes.length + crcs.byteLength;
-  return { ...indexOf(bytes, header), crcs, residentBytes };
+  return { ...indexOf(bytes, header), crcs, residentBytes: residentBytesOf(header) };
 }
 
 /** The checksums of consecutive blocks. */

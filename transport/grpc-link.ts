@@ -30,6 +30,8 @@ import type {
   ListHoldingsResponse,
   MeasureDeltasRequest,
   MeasureDeltasResponse,
+  MeasureRecordsRequest,
+  MeasureRecordsResponse,
   MergeSegmentsRequest,
   MergeSegmentsResponse,
   PutManifestRequest,
@@ -107,6 +109,13 @@ class GrpcDatanodeLink implements DatanodeLink {
 
   getHotKeys(request: GetHotKeysRequest, options: CallOptions): Promise<GetHotKeysResponse> {
     return this.#call(this.#client.getHotKeys.bind(this.#client), request, options);
+  }
+
+  measureRecords(
+    request: MeasureRecordsRequest,
+    options: CallOptions,
+  ): Promise<MeasureRecordsResponse> {
+    return this.#call(this.#client.measureRecords.bind(this.#client), request, options);
   }
 
   scanKeys(request: ScanKeysRequest, options: CallOptions): Promise<ScanKeysResponse> {

@@ -312,3 +312,34 @@ export interface HotKeys {
   readonly largest: readonly HotKey[];
   readonly unanswered: readonly string[];
 }
+
+interface Sizes {
+  readonly p50: number;
+  readonly p99: number;
+  readonly largest: number;
+}
+
+export interface Cost {
+  readonly tier: 'memory' | 'disk';
+  readonly suspended: boolean;
+  readonly copies: number;
+  readonly versions: number;
+  readonly tiers: readonly {
+    readonly tier: 'memory' | 'disk';
+    readonly memory_bytes: number;
+    readonly disk_bytes: number;
+    readonly memory_bytes_per_record: number;
+    readonly disk_bytes_per_record: number;
+  }[];
+  readonly changes: readonly {
+    readonly change: string;
+    readonly memory_bytes: number;
+    readonly disk_bytes: number;
+  }[];
+  readonly sampled: number;
+  readonly key_sizes: Sizes | null;
+  readonly value_sizes: Sizes | null;
+  readonly reads_per_second: number;
+  readonly hit_ratio: number | null;
+  readonly unanswered: readonly string[];
+}

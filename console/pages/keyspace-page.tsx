@@ -8,6 +8,7 @@ import { keyspaces, versionsOf } from '../state/answers.ts';
 import { hrefOf } from '../state/place.ts';
 import { usePolled } from '../state/polled.ts';
 import { may } from '../state/session.ts';
+import { CostPanel } from './cost-panel.tsx';
 import { DiffPanel } from './diff-panel.tsx';
 import { KeyspaceSettings } from './keyspace-settings.tsx';
 import { VersionTable } from './version-table.tsx';
@@ -38,6 +39,7 @@ export function KeyspacePage({ name }: { readonly name: string }) {
           ) : (
             <Versions keyspace={keyspace} versions={versions} />
           )}
+          <CostPanel key={name} keyspace={name} />
           <KeyspaceSettings keyspace={keyspace} versions={versions ?? []} />
         </>
       )}

@@ -1,6 +1,7 @@
 // What the page polls. Each route is polled at most once, whatever shows it.
 
 import type {
+  Cost,
   Health,
   HotKeys,
   Keyspaces,
@@ -22,11 +23,17 @@ export const masters = new Polled<Masters>('v1/masters');
 
 const KEYSPACES_KEPT_MAX = 50;
 const versions = new Map<string, Polled<Versions>>();
+const costs = new Map<string, Polled<Cost>>();
 const hotKeys = new Map<string, Polled<HotKeys>>();
 
 /** The versions of one keyspace. */
 export function versionsOf(keyspace: string): Polled<Versions> {
   return ofKeyspace(versions, keyspace, '/versions');
+}
+
+/** What one keyspace takes. */
+export function costOf(keyspace: string): Polled<Cost> {
+  return ofKeyspace(costs, keyspace, '/cost');
 }
 
 /** The hot keys and large values of one keyspace. */
@@ -59,5 +66,6 @@ export function refreshAll(): void {
 export function forgetAll(): void {
   for (const polled of [health, stats, shards, keyspaces, loads, masters]) polled.forget();
   versions.clear();
+  costs.clear();
   hotKeys.clear();
 }

@@ -8,6 +8,7 @@ import { DiskAnswers } from '../reads/disk-answers.ts';
 import type { Datanode } from '../node.ts';
 import { hotKeysHere } from './hot-keys.ts';
 import { countReads } from './count-reads.ts';
+import { measureRecords } from './measure-records.ts';
 import { scanKeys } from './scan-keys.ts';
 
 /** A link to `node`. Lookups in memory are answered at once; no deadline passes. */
@@ -26,6 +27,7 @@ export function directLink(node: Datanode, nowMs = monotonicNowMs): DatanodeLink
     mergeSegments: (request) => node.mergeSegments(request),
     diffShards: (request, { signal }) => node.diffShards(request, signal),
     getHotKeys: async (request) => hotKeysHere(node, request),
+    measureRecords: (request) => measureRecords(node, request),
     countReads: (request) => countReads(node, request),
     fetchSegment: (wish, into) => fetchDirectly(node, wish, into),
     lookups: new DirectLookups(node),

@@ -16,6 +16,7 @@ import { lookUpAll } from '../reads/disk-answers.ts';
 import type { Datanode } from '../node.ts';
 import { hotKeysHere } from './hot-keys.ts';
 import { keyspaceNamed } from './resp-dataset.ts';
+import { measureRecords } from './measure-records.ts';
 import { scanKeys } from './scan-keys.ts';
 
 /** Values of one answer: leaves room for the rest of the message. */
@@ -37,6 +38,7 @@ export function datanodeService(node: Datanode): DatanodeServiceServer {
     mergeSegments: unaryHandler((request) => node.mergeSegments(request)),
     diffShards: unaryHandler((request, signal) => node.diffShards(request, signal)),
     getHotKeys: unaryHandler(async (request) => hotKeysHere(node, request)),
+    measureRecords: unaryHandler((request) => measureRecords(node, request)),
     countReads: unaryHandler((request) => countReads(node, request)),
   };
 }

@@ -10,7 +10,7 @@ import { healthWord, nodeStateWord } from '../../proto/view-words.ts';
 import type { CommandArguments } from '../../resp/wire/decoder.ts';
 import { writeData } from '../../resp/commands/data-reply.ts';
 import { hotKeysWanted } from '../../resp/info/hot-keys-command.ts';
-import { hotKeysJson } from '../../proto/json-shapes.ts';
+import { hotKeysJson } from '../../proto/content-json.ts';
 import { hotKeysHere } from './hot-keys.ts';
 import type { ReplyWriter } from '../../resp/wire/encoder.ts';
 import type { Session } from '../../resp/commands/session.ts';

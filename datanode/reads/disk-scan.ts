@@ -16,7 +16,7 @@ import { isInMemory } from '../storage/holdings.ts';
 import type { ReadableSegment } from '../storage/holdings.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 import type { DiskReads } from './disk-reads.ts';
-import { ScanBudget, scanShard, scanTable } from './scanning.ts';
+import { emptyPage, ScanBudget, scanShard, scanTable } from './scanning.ts';
 import type { ScanLimits, ScanPage, ShardPlan } from './scanning.ts';
 import { POSITION_END, POSITION_SHIFT, ShardWalk, stretchInMemory } from './shard-records.ts';
 import type { Stretch } from './shard-records.ts';
@@ -46,7 +46,7 @@ async function scanOnDisk(
   planOf: (shard: number) => ShardPlan,
   limits: ScanLimits,
 ): Promise<ScanPage> {
-  const page: ScanPage = { keys: [], records: 0, next: from };
+  const page = emptyPage(from, limits);
   const budget = new ScanBudget(limits);
   let { position } = from;
   let byteCount = 0;

@@ -35,11 +35,15 @@ export interface ScanLimits {
   readonly pattern?: Buffer | undefined;
   /** Only keys of this slot. */
   readonly slot?: number | undefined;
+  /** Whether the page has `valueBytes`. */
+  readonly withSizes?: boolean;
 }
 
 export interface ScanPage {
   /** Views of segments: the bytes never change, but each view keeps its segment in memory. */
   readonly keys: Buffer[];
+  /** With `withSizes`: of the value of each key. */
+  readonly valueBytes?: number[];
   /** Records read. */
   records: number;
   /** Where to continue; `shard` is the shard count after the last one. */
@@ -56,7 +60,7 @@ export function scanTable(
   planOf: (shard: number) => ShardPlan,
   limits: ScanLimits,
 ): ScanPage {
-  const page: ScanPage = { keys: [], records: 0, next: from };
+  const page = emptyPage(from, limits);
   const budget = new ScanBudget(limits);
   let { position } = from;
   for (let shard = from.shard; shard < table.shards.length; shard++) {
@@ -74,6 +78,10 @@ export function scanTable(
   }
   page.next = { shard: table.shards.length, position: 0 };
   return page;
+}
+
+export function emptyPage(from: ScanPlace, { withSizes }: ScanLimits): ScanPage {
+  return { keys: [], records: 0, next: from, ...(withSizes === true ? { valueBytes: [] } : {}) };
 }
 
 /** Plans a scan for a peer, over the shards that are here. Throws UNAVAILABLE if the first is not. */
@@ -129,7 +137,9 @@ export function scanShard(walk: ShardWalk, page: ScanPage, budget: ScanBudget): 
     position = walk.position;
     page.records++;
     const key = walk.bytes.subarray(walk.keyStart, walk.valueStart);
-    if (budget.looksAt(key)) page.keys.push(key);
+    if (!budget.looksAt(key)) continue;
+    page.keys.push(key);
+    page.valueBytes?.push(walk.end - walk.valueStart);
   }
   return POSITION_END;
 }

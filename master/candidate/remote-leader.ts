@@ -117,6 +117,7 @@ function questionsOf(ask: Ask<ClusterServiceClient>): Questions {
     diffVersions: (request, signal) =>
       ask((client) => client.diffVersions, request, longer(LONG_DEADLINE_MS, signal)),
     listHotKeys: (request) => ask((client) => client.listHotKeys, request, REPEATABLE),
+    getCost: (request) => ask((client) => client.getCost, request, REPEATABLE),
     listNodes: () => ask((client) => client.listNodes, {}, REPEATABLE),
     listShards: () => ask((client) => client.listShards, {}, REPEATABLE),
     listMasters: () => ask((client) => client.listMasters, {}, REPEATABLE),

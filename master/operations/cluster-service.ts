@@ -73,6 +73,7 @@ export function clusterService(
     cancelLoad: unary(async (request) => ({ load: await operations.cancelLoad(request) })),
     diffVersions: unary((request, signal) => operations.diffVersions(request, signal)),
     listHotKeys: unary((request) => operations.listHotKeys(request)),
+    getCost: unary((request) => operations.getCost(request)),
     createKeyspace: unary((request) => operations.createKeyspace(request)),
     dropKeyspace: unary((request) => answerEmpty(operations.dropKeyspace(request))),
     suspendKeyspace: unary((request) => answerEmpty(operations.suspendKeyspace(request))),

@@ -28,6 +28,8 @@ import type {
   GetRecordsResponse,
   ListEventsRequest,
   ListEventsResponse,
+  GetCostRequest,
+  GetCostResponse,
   ListHotKeysRequest,
   ListHotKeysResponse,
   ListKeyspacesResponse,
@@ -86,6 +88,7 @@ import { eligibleNodes, servesShard } from '../core/world/world.ts';
 import { getManifest, getRecords } from './backup-records.ts';
 import { diffVersions } from './diff.ts';
 import { cleanArchive, describeArchive } from './archive.ts';
+import { costOf } from './cost.ts';
 import { listHotKeys } from './hot-keys.ts';
 import { readCounters } from './read-counters.ts';
 import { waitForChange } from './wait-for-change.ts';
@@ -287,6 +290,10 @@ export class Operations implements ClusterOperations {
 
   listHotKeys(request: ListHotKeysRequest): Promise<ListHotKeysResponse> {
     return listHotKeys(this.#leader, request);
+  }
+
+  getCost(request: GetCostRequest): Promise<GetCostResponse> {
+    return costOf(this.#leader, request);
   }
 
   /** Makes a keyspace without a version; one of that name that is there stays as it is. */

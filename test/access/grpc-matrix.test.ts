@@ -51,6 +51,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   CancelLoad: ['load'],
   DiffVersions: ['read'],
   ListHotKeys: ['read'],
+  GetCost: ['read'],
   CreateKeyspace: ['load'],
   DropKeyspace: ['operate'],
   SuspendKeyspace: ['operate'],
@@ -99,6 +100,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*']>> =
   MergeSegments: ['cluster'],
   DiffShards: ['cluster'],
   GetHotKeys: ['cluster'],
+  MeasureRecords: ['cluster'],
   CountReads: ['cluster'],
   Lookup: ['read'],
 };

@@ -27,6 +27,7 @@ const EXPECTED: Readonly<Record<string, readonly [asked: Asked, about?: '*' | 'l
   'GET /v1/keyspaces/:keyspace/versions': ['read'],
   'GET /v1/keyspaces/:keyspace/diff': ['read'],
   'GET /v1/keyspaces/:keyspace/hot-keys': ['read'],
+  'GET /v1/keyspaces/:keyspace/cost': ['read'],
   'POST /v1/keyspaces/:keyspace/rollback': ['load'],
   'POST /v1/keyspaces/:keyspace/promote': ['load'],
   'DELETE /v1/keyspaces/:keyspace/versions/:version': ['operate'],

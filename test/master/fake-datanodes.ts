@@ -17,6 +17,7 @@ import type {
   GetHotKeysResponse,
   HeartbeatResponse,
   MeasureDeltasRequest,
+  MeasureRecordsResponse,
   MergeOrder,
   MergeStatus,
   OrderHeader,
@@ -54,9 +55,16 @@ export class FakeDatanode {
   /** Reports other digests than those of the segments. */
   lies = false;
   diffFails = false;
-  /** Its answer about hot keys; undefined: it fails. */
   /** Its answer to a question for its counters. */
   reads: ReadCounters | undefined;
+  /** Its measure of any records; undefined: it fails. */
+  measured: MeasureRecordsResponse | undefined = {
+    keyBytes: [],
+    valueBytes: [],
+    records: 0,
+    indexBytes: 0,
+  };
+  /** Its answer about hot keys; undefined: it fails. */
   hotKeys: GetHotKeysResponse | undefined = { readsPerSecond: 0, hottest: [], largest: [] };
   /** Counts one key more as added than the others do. */
   miscounts = false;
@@ -336,6 +344,11 @@ export class FakeNetwork implements LinkFactory {
       node.checkOrder(header);
       return node;
     };
+    const asked = (nodeId: string): FakeDatanode => {
+      const node = there();
+      if (node.id !== nodeId) throw new SteleError('WRONG_NODE', `This is ${node.id}.`);
+      return node;
+    };
     return {
       heartbeat: async (request) => {
         const node = there();
@@ -377,10 +390,14 @@ export class FakeNetwork implements LinkFactory {
         return { statuses: request.orders.map((order) => node.merge(order)) };
       },
       getHotKeys: async ({ expectNode: nodeId }) => {
-        const header = { epoch: Number.MAX_SAFE_INTEGER, clusterId: '', incarnation: '', nodeId };
-        const { hotKeys } = find(header);
+        const { hotKeys } = asked(nodeId);
         if (hotKeys === undefined) throw new SteleError('UNAVAILABLE', 'gone');
         return hotKeys;
+      },
+      measureRecords: async ({ expectNode: nodeId }) => {
+        const { measured } = asked(nodeId);
+        if (measured === undefined) throw new SteleError('UNAVAILABLE', 'gone');
+        return measured;
       },
       countReads: async (request) => ({ counters: find(request.header).reads }),
       diffShards: async (request) => {

@@ -6,7 +6,7 @@ import { option, settingsOf } from '../../../base/config.ts';
 import { keyspaceName, version } from '../../../base/ids.ts';
 import type { DiffVersionsResponse } from '../../../proto/gen/stele/v1/cluster.ts';
 import type { DiffSample, DiffValue } from '../../../proto/gen/stele/v1/diff.ts';
-import { diffJson } from '../../../proto/json-shapes.ts';
+import { diffJson } from '../../../proto/content-json.ts';
 import { diffKindWord } from '../../../proto/view-words.ts';
 import { resultOptions } from '../../client-settings.ts';
 import { EXIT_OK } from '../../exit.ts';

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shorten, version as parseVersion } from '../../../base/ids.ts';
 import { DIFF_SAMPLES_MAX } from '../../../base/limits.ts';
-import { diffJson } from '../../../proto/json-shapes.ts';
+import { diffJson } from '../../../proto/content-json.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 

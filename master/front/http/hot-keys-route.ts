@@ -4,7 +4,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SteleError } from '../../../base/errors.ts';
 import { keyspaceName, shorten } from '../../../base/ids.ts';
-import { hotKeysJson } from '../../../proto/json-shapes.ts';
+import { hotKeysJson } from '../../../proto/content-json.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { RESPONSES, queryOf } from './schemas.ts';
 

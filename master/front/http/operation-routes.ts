@@ -15,6 +15,7 @@ import { eventRoutes } from './event-routes.ts';
 import { sendTagged } from './etag.ts';
 import { loadRoutes } from './load-routes.ts';
 import { diffRoute } from './diff-route.ts';
+import { costRoute } from './cost-route.ts';
 import { hotKeysRoute } from './hot-keys-route.ts';
 import { sendProblem } from './problem.ts';
 import { subjectOf } from './route-access.ts';
@@ -62,6 +63,7 @@ export function operationRoutes(
   loadRoutes(app, operations);
   diffRoute(app, operations);
   hotKeysRoute(app, operations);
+  costRoute(app, operations);
   clusterRoutes(app, operations);
   nodeRoutes(app, operations);
 }

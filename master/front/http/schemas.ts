@@ -77,6 +77,36 @@ const HOT_KEYS = object({
   largest: arrayOf(HOT_KEY),
   unanswered: TEXTS,
 });
+const SIZES = orNull(object({ p50: COUNT, p90: COUNT, p99: COUNT, largest: COUNT }));
+const COST = object({
+  keyspace: TEXT,
+  version: COUNT,
+  records: COUNT,
+  key_bytes: COUNT,
+  value_bytes: COUNT,
+  tier: TIER,
+  suspended: FLAG,
+  copies: COUNT,
+  versions: COUNT,
+  tiers: arrayOf(
+    object({
+      tier: TIER,
+      memory_bytes: COUNT,
+      disk_bytes: COUNT,
+      memory_bytes_per_record: { type: 'number' },
+      disk_bytes_per_record: { type: 'number' },
+    }),
+  ),
+  changes: arrayOf(
+    object({ change: TEXT, memory_bytes: { type: 'number' }, disk_bytes: { type: 'number' } }),
+  ),
+  sampled: COUNT,
+  key_sizes: SIZES,
+  value_sizes: SIZES,
+  reads_per_second: { type: 'number' },
+  hit_ratio: orNull({ type: 'number' }),
+  unanswered: TEXTS,
+});
 const HEALTH = object(
   {
     status: HEALTH_WORD,
@@ -336,6 +366,7 @@ export const RESPONSES = {
   droppedVersion: withProblems(object({ keyspace: TEXT, version: COUNT, dropped: FLAG })),
   diff: withProblems(DIFF),
   hotKeys: withProblems(HOT_KEYS),
+  cost: withProblems(COST),
   events: {
     ...withProblems(object({ events: arrayOf(EVENT) })),
     200: bodies('The events; as a stream where `accept` asks for that', {

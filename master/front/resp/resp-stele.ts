@@ -12,10 +12,10 @@ import { hotKeysWanted } from '../../../resp/info/hot-keys-command.ts';
 import type { ReplyWriter } from '../../../resp/wire/encoder.ts';
 import { PendingOperation } from '../../../resp/commands/pending-operation.ts';
 import type { Session } from '../../../resp/commands/session.ts';
+import { hotKeysJson } from '../../../proto/content-json.ts';
 import {
   explainKeyJson,
   healthJson,
-  hotKeysJson,
   keyspacesJson,
   nodesJson,
 } from '../../../proto/json-shapes.ts';

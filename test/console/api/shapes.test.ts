@@ -28,6 +28,7 @@ const ANSWERS = {
   Masters: '/v1/masters',
   Stats: '/v1/stats',
   HotKeys: '/v1/keyspaces/{keyspace}/hot-keys',
+  Cost: '/v1/keyspaces/{keyspace}/cost',
   Diff: '/v1/keyspaces/{keyspace}/diff',
   ExplainedKey: '/v1/explain/{keyspace}/{key}',
 } as const;

@@ -132,6 +132,20 @@ describe('operations', () => {
     }
   });
 
+  it('has the cost of a keyspace', async () => {
+    expect((await http.fetched('/v1/keyspaces/default/cost')).json()).toMatchObject({
+      keyspace: 'default',
+      tier: 'memory',
+      copies: 2,
+      versions: 2,
+      tiers: [{ tier: 'memory' }, { tier: 'disk', memory_bytes_per_record: 5.51 }],
+      changes: [{ change: 'tier disk', memory_bytes: 499_712, disk_bytes: 0 }, {}],
+      value_sizes: { p50: 90, p99: 190 },
+      hit_ratio: 0.875,
+    });
+    expect(cluster.calls).toEqual(['cost default']);
+  });
+
   it('lists hot keys, as text or base64 each', async () => {
     const url = '/v1/keyspaces/default/hot-keys';
     const hot = { key: 'a', encoding: 'utf8', reads_per_second: 2, value_bytes: 3 };

@@ -132,6 +132,9 @@ const QUESTIONS: Readonly<Record<string, Readonly<Record<string, Asked>>>> = {
     '/v1/keyspaces/default/diff?from=1&to=2&samples=3&encoding=base64': ok,
     '/v1/keyspaces/default/diff': { status: 400 },
   },
+  'get /v1/keyspaces/{keyspace}/cost': {
+    '/v1/keyspaces/default/cost': ok,
+  },
   'get /v1/keyspaces/{keyspace}/hot-keys': {
     '/v1/keyspaces/default/hot-keys': ok,
     '/v1/keyspaces/default/hot-keys?limit=5': ok,

@@ -12,6 +12,8 @@ import type {
   ListHotKeysRequest,
   ListHotKeysResponse,
   DropVersionRequest,
+  GetCostRequest,
+  GetCostResponse,
   GetHealthRequest,
   GetHealthResponse,
   GetLoadRequest,
@@ -33,6 +35,7 @@ import { tierWord } from '../../../proto/view-words.ts';
 import type { ClusterOperations } from '../../../proto/operations.ts';
 import { shardOfSlot } from '../../../ring/shard.ts';
 import { slotOfKey } from '../../../ring/slot.ts';
+import { COST } from './cost-sample.ts';
 import { DIFF } from './diff-sample.ts';
 import { EXPLAINED } from './explain-sample.ts';
 import { SHARD_COUNT } from './fake-scans.ts';
@@ -239,6 +242,11 @@ export abstract class FakeOperations implements ClusterOperations {
     const { from, keyspace, to } = request;
     this.calls.push(`diff ${keyspace} ${from} ${to} ${request.samplesMax}`);
     return { ...DIFF, from, to: to || 2 };
+  }
+
+  async getCost({ keyspace }: GetCostRequest): Promise<GetCostResponse> {
+    this.calls.push(`cost ${keyspace}`);
+    return COST;
   }
 
   async listHotKeys({ keyspace, limit }: ListHotKeysRequest): Promise<ListHotKeysResponse> {

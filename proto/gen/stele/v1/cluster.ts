@@ -777,6 +777,68 @@ export interface ListHotKeysResponse {
   unanswered: string[];
 }
 
+export interface GetCostRequest {
+  keyspace: string;
+}
+
+/** Bytes of all copies of all kept versions. */
+export interface TierCost {
+  tier: Tier;
+  memoryBytes: number;
+  diskBytes: number;
+  /** Of one copy of the current version. */
+  memoryBytesPerRecord: number;
+  diskBytesPerRecord: number;
+}
+
+/** What a change of one setting would free; negative: take. */
+export interface CostChange {
+  /** The verb and the value: `tier disk`, `replication 2`, `keep 1`. */
+  change: string;
+  memoryBytes: number;
+  diskBytes: number;
+}
+
+/** In bytes; of a sample of the records. */
+export interface SizeQuantiles {
+  p50: number;
+  p90: number;
+  p99: number;
+  largest: number;
+}
+
+export interface GetCostResponse {
+  /** The current version; 0 if there is none. */
+  version: number;
+  records: number;
+  keyBytes: number;
+  valueBytes: number;
+  /** The settings that the figures below are for. */
+  tier: Tier;
+  suspended: boolean;
+  replication: number;
+  versionsKept: number;
+  /**
+   * Both tiers. The disk tier is missing if no index could be measured: the keyspace is empty or suspended,
+   * or no datanode answered.
+   */
+  tiers: TierCost[];
+  changes: CostChange[];
+  sampled: number;
+  keySizes?: SizeQuantiles | undefined;
+  valueSizes?:
+    | SizeQuantiles
+    | undefined;
+  /** Reads per second lately of the datanodes; what masters answer from their caches is not in it. */
+  readsPerSecond: number;
+  /** The share of these reads that found a value, since the datanodes started; absent if there were none. */
+  hitRatio?:
+    | number
+    | undefined;
+  /** Datanodes that did not answer. */
+  unanswered: string[];
+}
+
 export interface GetArchiveRequest {
 }
 
@@ -7310,6 +7372,517 @@ export const ListHotKeysResponse: MessageFns<ListHotKeysResponse> = {
   },
 };
 
+function createBaseGetCostRequest(): GetCostRequest {
+  return { keyspace: "" };
+}
+
+export const GetCostRequest: MessageFns<GetCostRequest> = {
+  encode(message: GetCostRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyspace !== "") {
+      writer.uint32(10).string(message.keyspace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCostRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCostRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyspace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTierCost(): TierCost {
+  return { tier: 0, memoryBytes: 0, diskBytes: 0, memoryBytesPerRecord: 0, diskBytesPerRecord: 0 };
+}
+
+export const TierCost: MessageFns<TierCost> = {
+  encode(message: TierCost, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tier !== 0) {
+      writer.uint32(8).int32(message.tier);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(16).uint64(message.memoryBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(24).uint64(message.diskBytes);
+    }
+    if (message.memoryBytesPerRecord !== 0) {
+      writer.uint32(33).double(message.memoryBytesPerRecord);
+    }
+    if (message.diskBytesPerRecord !== 0) {
+      writer.uint32(41).double(message.diskBytesPerRecord);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TierCost {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTierCost();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.diskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.memoryBytesPerRecord = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.diskBytesPerRecord = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCostChange(): CostChange {
+  return { change: "", memoryBytes: 0, diskBytes: 0 };
+}
+
+export const CostChange: MessageFns<CostChange> = {
+  encode(message: CostChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.change !== "") {
+      writer.uint32(10).string(message.change);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(16).int64(message.memoryBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(24).int64(message.diskBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CostChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCostChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.change = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.diskBytes = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSizeQuantiles(): SizeQuantiles {
+  return { p50: 0, p90: 0, p99: 0, largest: 0 };
+}
+
+export const SizeQuantiles: MessageFns<SizeQuantiles> = {
+  encode(message: SizeQuantiles, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.p50 !== 0) {
+      writer.uint32(8).uint32(message.p50);
+    }
+    if (message.p90 !== 0) {
+      writer.uint32(16).uint32(message.p90);
+    }
+    if (message.p99 !== 0) {
+      writer.uint32(24).uint32(message.p99);
+    }
+    if (message.largest !== 0) {
+      writer.uint32(32).uint32(message.largest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SizeQuantiles {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSizeQuantiles();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.p50 = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.p90 = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.p99 = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.largest = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetCostResponse(): GetCostResponse {
+  return {
+    version: 0,
+    records: 0,
+    keyBytes: 0,
+    valueBytes: 0,
+    tier: 0,
+    suspended: false,
+    replication: 0,
+    versionsKept: 0,
+    tiers: [],
+    changes: [],
+    sampled: 0,
+    keySizes: undefined,
+    valueSizes: undefined,
+    readsPerSecond: 0,
+    hitRatio: undefined,
+    unanswered: [],
+  };
+}
+
+export const GetCostResponse: MessageFns<GetCostResponse> = {
+  encode(message: GetCostResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== 0) {
+      writer.uint32(8).uint64(message.version);
+    }
+    if (message.records !== 0) {
+      writer.uint32(16).uint64(message.records);
+    }
+    if (message.keyBytes !== 0) {
+      writer.uint32(24).uint64(message.keyBytes);
+    }
+    if (message.valueBytes !== 0) {
+      writer.uint32(32).uint64(message.valueBytes);
+    }
+    if (message.tier !== 0) {
+      writer.uint32(40).int32(message.tier);
+    }
+    if (message.suspended !== false) {
+      writer.uint32(48).bool(message.suspended);
+    }
+    if (message.replication !== 0) {
+      writer.uint32(56).uint32(message.replication);
+    }
+    if (message.versionsKept !== 0) {
+      writer.uint32(64).uint32(message.versionsKept);
+    }
+    for (const v of message.tiers) {
+      TierCost.encode(v!, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.changes) {
+      CostChange.encode(v!, writer.uint32(82).fork()).join();
+    }
+    if (message.sampled !== 0) {
+      writer.uint32(88).uint32(message.sampled);
+    }
+    if (message.keySizes !== undefined) {
+      SizeQuantiles.encode(message.keySizes, writer.uint32(98).fork()).join();
+    }
+    if (message.valueSizes !== undefined) {
+      SizeQuantiles.encode(message.valueSizes, writer.uint32(106).fork()).join();
+    }
+    if (message.readsPerSecond !== 0) {
+      writer.uint32(113).double(message.readsPerSecond);
+    }
+    if (message.hitRatio !== undefined) {
+      writer.uint32(121).double(message.hitRatio);
+    }
+    for (const v of message.unanswered) {
+      writer.uint32(130).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCostResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCostResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.records = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.keyBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.valueBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.tier = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.suspended = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.replication = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.versionsKept = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.tiers.push(TierCost.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.changes.push(CostChange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.sampled = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.keySizes = SizeQuantiles.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.valueSizes = SizeQuantiles.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 113) {
+              break;
+            }
+
+            message.readsPerSecond = reader.double();
+            continue;
+          }
+          case 15: {
+            if (tag !== 121) {
+              break;
+            }
+
+            message.hitRatio = reader.double();
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.unanswered.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseGetArchiveRequest(): GetArchiveRequest {
   return {};
 }
@@ -7895,6 +8468,16 @@ export const ClusterServiceService = {
     responseSerialize: (value: ListHotKeysResponse): Buffer => bufferView(ListHotKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListHotKeysResponse => ListHotKeysResponse.decode(value),
   },
+  /** What a keyspace takes of memory and disk, and what changes of it would save. Reads some of its records. */
+  getCost: {
+    path: "/stele.v1.ClusterService/GetCost" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetCostRequest): Buffer => bufferView(GetCostRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetCostRequest => GetCostRequest.decode(value),
+    responseSerialize: (value: GetCostResponse): Buffer => bufferView(GetCostResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetCostResponse => GetCostResponse.decode(value),
+  },
   /** Makes a keyspace without a version, which fixes its uid; one of that name that is there stays as it is. */
   createKeyspace: {
     path: "/stele.v1.ClusterService/CreateKeyspace" as const,
@@ -8124,6 +8707,8 @@ export interface ClusterServiceServer extends UntypedServiceImplementation {
   diffVersions: handleUnaryCall<DiffVersionsRequest, DiffVersionsResponse>;
   /** The keys that are read most and the largest values, by samples of all datanodes. */
   listHotKeys: handleUnaryCall<ListHotKeysRequest, ListHotKeysResponse>;
+  /** What a keyspace takes of memory and disk, and what changes of it would save. Reads some of its records. */
+  getCost: handleUnaryCall<GetCostRequest, GetCostResponse>;
   /** Makes a keyspace without a version, which fixes its uid; one of that name that is there stays as it is. */
   createKeyspace: handleUnaryCall<CreateKeyspaceRequest, CreateKeyspaceResponse>;
   dropKeyspace: handleUnaryCall<DropKeyspaceRequest, DropKeyspaceResponse>;
@@ -8475,6 +9060,22 @@ export interface ClusterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListHotKeysResponse) => void,
+  ): ClientUnaryCall;
+  /** What a keyspace takes of memory and disk, and what changes of it would save. Reads some of its records. */
+  getCost(
+    request: GetCostRequest,
+    callback: (error: ServiceError | null, response: GetCostResponse) => void,
+  ): ClientUnaryCall;
+  getCost(
+    request: GetCostRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetCostResponse) => void,
+  ): ClientUnaryCall;
+  getCost(
+    request: GetCostRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetCostResponse) => void,
   ): ClientUnaryCall;
   /** Makes a keyspace without a version, which fixes its uid; one of that name that is there stays as it is. */
   createKeyspace(

@@ -376,6 +376,24 @@ export interface ScanKeysResponse {
   nextPosition: number;
 }
 
+export interface MeasureRecordsRequest {
+  expectNode: string;
+  keyspaceUid: string;
+  version: number;
+}
+
+export interface MeasureRecordsResponse {
+  /** Sizes of the sampled records, an entry each in both. Empty if nothing of the version is held here. */
+  keyBytes: number[];
+  valueBytes: number[];
+  /**
+   * Of all segments of the version that are held here: their records, and the bytes of their indexes and
+   * checksums, which are what the disk tier has in memory.
+   */
+  records: number;
+  indexBytes: number;
+}
+
 /** A delta and the older segments of its shard, newest first. */
 export interface DeltaRef {
   segmentId: string;
@@ -2909,6 +2927,181 @@ export const ScanKeysResponse: MessageFns<ScanKeysResponse> = {
   },
 };
 
+function createBaseMeasureRecordsRequest(): MeasureRecordsRequest {
+  return { expectNode: "", keyspaceUid: "", version: 0 };
+}
+
+export const MeasureRecordsRequest: MessageFns<MeasureRecordsRequest> = {
+  encode(message: MeasureRecordsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expectNode !== "") {
+      writer.uint32(10).string(message.expectNode);
+    }
+    if (message.keyspaceUid !== "") {
+      writer.uint32(18).string(message.keyspaceUid);
+    }
+    if (message.version !== 0) {
+      writer.uint32(24).uint64(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureRecordsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureRecordsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.expectNode = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.keyspaceUid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMeasureRecordsResponse(): MeasureRecordsResponse {
+  return { keyBytes: [], valueBytes: [], records: 0, indexBytes: 0 };
+}
+
+export const MeasureRecordsResponse: MessageFns<MeasureRecordsResponse> = {
+  encode(message: MeasureRecordsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyBytes.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.keyBytes) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.valueBytes.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.valueBytes) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.records !== 0) {
+      writer.uint32(24).uint64(message.records);
+    }
+    if (message.indexBytes !== 0) {
+      writer.uint32(32).uint64(message.indexBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureRecordsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureRecordsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.keyBytes.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.keyBytes.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.valueBytes.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.valueBytes.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.records = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.indexBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseDeltaRef(): DeltaRef {
   return { segmentId: "", olderIds: [] };
 }
@@ -3981,6 +4174,18 @@ export const DatanodeServiceService = {
     responseSerialize: (value: GetHotKeysResponse): Buffer => bufferView(GetHotKeysResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetHotKeysResponse => GetHotKeysResponse.decode(value),
   },
+  /** Measures a sample of the records of a version here, and the indexes of its segments. */
+  measureRecords: {
+    path: "/stele.v1.DatanodeService/MeasureRecords" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MeasureRecordsRequest): Buffer =>
+      bufferView(MeasureRecordsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MeasureRecordsRequest => MeasureRecordsRequest.decode(value),
+    responseSerialize: (value: MeasureRecordsResponse): Buffer =>
+      bufferView(MeasureRecordsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MeasureRecordsResponse => MeasureRecordsResponse.decode(value),
+  },
   /** Counts the reads that this process has answered, through any of its ports. */
   countReads: {
     path: "/stele.v1.DatanodeService/CountReads" as const,
@@ -4021,6 +4226,8 @@ export interface DatanodeServiceServer extends UntypedServiceImplementation {
    * by a sample of the reads.
    */
   getHotKeys: handleUnaryCall<GetHotKeysRequest, GetHotKeysResponse>;
+  /** Measures a sample of the records of a version here, and the indexes of its segments. */
+  measureRecords: handleUnaryCall<MeasureRecordsRequest, MeasureRecordsResponse>;
   /** Counts the reads that this process has answered, through any of its ports. */
   countReads: handleUnaryCall<CountReadsRequest, CountReadsResponse>;
 }
@@ -4234,6 +4441,22 @@ export interface DatanodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetHotKeysResponse) => void,
+  ): ClientUnaryCall;
+  /** Measures a sample of the records of a version here, and the indexes of its segments. */
+  measureRecords(
+    request: MeasureRecordsRequest,
+    callback: (error: ServiceError | null, response: MeasureRecordsResponse) => void,
+  ): ClientUnaryCall;
+  measureRecords(
+    request: MeasureRecordsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MeasureRecordsResponse) => void,
+  ): ClientUnaryCall;
+  measureRecords(
+    request: MeasureRecordsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MeasureRecordsResponse) => void,
   ): ClientUnaryCall;
   /** Counts the reads that this process has answered, through any of its ports. */
   countReads(
