@@ -26,6 +26,7 @@ const CALLS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['ks', 'memory', '--wait'],
   ],
   diff: [['ks', '1', '2']],
+  cost: [['ks']],
   suspend: [['ks']],
   resume: [['ks']],
   keyspace: [['create', 'ks']],

@@ -160,6 +160,14 @@ describe.skipIf(!hasChromium())('the console', () => {
     await picture('keyspace');
   });
 
+  it('says what changes of a keyspace would free', async () => {
+    await show('keyspaces/prices');
+    await page.getByText('Memory and disk, and what changes would free').click();
+    await shown('main', /in memory \(now\)/);
+    await shown('main', /tier disk\s*[\d.]+ KiB/);
+    await shown('main', /sampled records: keys of/);
+  });
+
   it('rolls back through a dialog that says what it will do, and can be left', async () => {
     await show('keyspaces/prices');
     const rollback = page.getByRole('button', { name: 'Roll back to version 1' });
