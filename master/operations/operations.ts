@@ -1,9 +1,8 @@
 // The operations of the cluster, shared by gRPC, HTTP and RESP.
 
-import type { KeyspaceUid } from '../../base/ids.ts';
 import { wallClockIso } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
-import { listNames, parseKeyspaceUid } from '../../base/ids.ts';
+import { parseKeyspaceUid } from '../../base/ids.ts';
 import { STELE_VERSION } from '../../base/process/build-version.ts';
 import type {
   CleanArchiveRequest,
@@ -60,10 +59,9 @@ import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterOperations } from '../../proto/operations.ts';
 import { shardOfSlot, slotRangeOfShard } from '../../ring/shard.ts';
 import { slotOfKey } from '../../ring/slot.ts';
-import { removeNode, requireNode, setDrain } from '../catalog/cluster-transitions.ts';
+import { setDrain } from '../catalog/cluster-transitions.ts';
 import {
   dropKeyspace,
-  requireAwake,
   resumeKeyspace,
   setCache,
   setReplication,
@@ -73,24 +71,16 @@ import {
 import { createKeyspace } from '../catalog/load-transitions.ts';
 import { tierOfMessage } from '../catalog/messages.ts';
 import { clusterOf, requireKeyspace } from '../catalog/queries.ts';
-import {
-  dropVersion,
-  promote,
-  promoteTarget,
-  rollback,
-  rollbackTarget,
-  setKeep,
-} from '../catalog/version-transitions.ts';
+import { dropVersion, setKeep } from '../catalog/version-transitions.ts';
 import { isAtLeast } from '../core/serving/health.ts';
-import { lossOfRemoval } from '../core/questions/removal.ts';
-import type { Loss } from '../core/questions/removal.ts';
-import { eligibleNodes, servesShard } from '../core/world/world.ts';
 import { getManifest, getRecords } from './backup-records.ts';
 import { diffVersions } from './diff.ts';
 import { cleanArchive, describeArchive } from './archive.ts';
 import { costOf } from './cost.ts';
 import { listHotKeys } from './hot-keys.ts';
+import { removeDeadNode, restartNode } from './node-changes.ts';
 import { readCounters } from './read-counters.ts';
+import { promoteVersion, rollBack } from './version-moves.ts';
 import { waitForChange } from './wait-for-change.ts';
 import type { Leader } from '../control/leader.ts';
 import type { Loads } from '../loads/loads.ts';
@@ -106,7 +96,6 @@ import {
 
 const HEALTH_WAIT_MAX_MS = 600_000;
 const EVENT_WAIT_MAX_MS = 30_000;
-const RESTART_DEADLINE_MS = 5_000;
 
 export class Operations implements ClusterOperations {
   /** The only master's own line in the list: HOST:PORT of its gRPC, and since when it runs. */
@@ -163,68 +152,16 @@ export class Operations implements ClusterOperations {
     return { versions: describeVersions(this.#leader, request.keyspace) };
   }
 
-  /**
-   * Rolls back at once, also while nodes are down: one serving replica of each shard is enough.
-   * Throws VERSION_NOT_FOUND, and REPLICAS_MISSING if the version could not be read completely.
-   */
   async rollback(request: RollbackRequest): Promise<RollbackResponse> {
-    const { catalog } = this.#leader;
-    // By number: the meaning of the request must not change after this check.
-    const { to } = rollbackTarget(catalog.state, request.keyspace, request.to);
-    // Checked in the transition, after changes that were requested before.
-    const done = await catalog.update((state) => {
-      const { keyspace } = rollbackTarget(state, request.keyspace, to);
-      requireAwake(keyspace);
-      this.#requireReplicas(keyspace.uid, keyspace.name, to, 1);
-      return rollback(state, request.keyspace, to);
-    });
+    const { from, to } = await rollBack(this.#leader, request.keyspace, request.to);
     await this.#settle();
-    return { version: done.to, from: done.from };
+    return { version: to, from };
   }
 
-  /**
-   * Makes a rejected or an older version current, once all its replicas exist. Throws
-   * VERSION_NOT_FOUND and REPLICAS_MISSING.
-   */
   async promote(request: PromoteRequest): Promise<PromoteResponse> {
-    const { catalog } = this.#leader;
-    const { to } = promoteTarget(catalog.state, request.keyspace, request.to);
-    const done = await catalog.update((state) => {
-      const { keyspace } = promoteTarget(state, request.keyspace, to);
-      requireAwake(keyspace);
-      const { world } = this.#leader;
-      const replication = keyspace.desired.replication || world.replication;
-      const needed = Math.max(1, Math.min(replication, eligibleNodes(world).length));
-      const found = this.#requireReplicas(keyspace.uid, keyspace.name, to, needed);
-      const copies = { least: Math.min(found, replication), wanted: replication };
-      return promote(state, request.keyspace, to, copies);
-    });
+    const { from, to } = await promoteVersion(this.#leader, request.keyspace, request.to);
     await this.#settle();
-    return { version: done.to, from: done.from };
-  }
-
-  /**
-   * The number of serving replicas of the shard that has the fewest. Throws REPLICAS_MISSING below
-   * `wanted`.
-   */
-  #requireReplicas(uid: KeyspaceUid, name: string, version: number, wanted: number): number {
-    const { world } = this.#leader;
-    const dataset = world.datasets.find((other) => other.uid === uid && other.version === version);
-    const nodes = [...world.nodes.values()];
-    let least = nodes.length;
-    for (let shard = 0; shard < world.shardCount; shard++) {
-      const serving =
-        dataset === undefined
-          ? []
-          : nodes.filter((node) => servesShard(world, node, dataset, shard));
-      least = Math.min(least, serving.length);
-      if (serving.length >= wanted) continue;
-      throw new SteleError(
-        'REPLICAS_MISSING',
-        `Version ${version} of keyspace '${name}' has ${serving.length} of ${wanted} serving replicas of shard ${shard}; wait until its datanodes are back or its copies are made (\`stele nodes\`).`,
-      );
-    }
-    return least;
+    return { version: to, from };
   }
 
   /**
@@ -399,54 +336,13 @@ export class Operations implements ClusterOperations {
     this.#leader.turn();
   }
 
-  /**
-   * Throws UNAVAILABLE for a node that is away, and CONFLICT for one that would not be started
-   * again.
-   */
-  async restartNode(nodeId: string): Promise<void> {
-    const { catalog, roster } = this.#leader;
-    requireNode(catalog.state, nodeId);
-    const link = roster.connections.requireClient(nodeId);
-    const header = this.#leader.header(nodeId);
-    await link.restart({ header }, { deadlineMs: RESTART_DEADLINE_MS });
+  restartNode(nodeId: string): Promise<void> {
+    return restartNode(this.#leader, nodeId);
   }
 
-  /**
-   * Throws CONFLICT for a node that still answers (its process would only join again) and, without
-   * `force`, for one that may have the only copies of some data, which the message names.
-   */
   async removeNode(nodeId: string, force: boolean): Promise<void> {
-    const { catalog, roster } = this.#leader;
-    await catalog.update((state) => {
-      requireNode(state, nodeId);
-      const liveness = roster.get(nodeId)?.liveness;
-      if (liveness === 'SERVING' || liveness === 'INITIALIZING') {
-        throw new SteleError(
-          'CONFLICT',
-          `Datanode ${nodeId} is running; drain it (\`stele node drain ${nodeId}\`), stop it, then remove it.`,
-        );
-      }
-      const losses = force ? [] : lossOfRemoval(this.#leader.world, nodeId);
-      if (losses.length > 0) throw wouldLose(nodeId, losses);
-      return removeNode(state, nodeId);
-    });
-    roster.unfollow(nodeId);
+    await removeDeadNode(this.#leader, nodeId, force);
+    this.#leader.roster.unfollow(nodeId);
     this.#leader.turn();
   }
-}
-
-const LOSSES_NAMED_MAX = 3;
-const SHARDS_NAMED_MAX = 8;
-
-function wouldLose(nodeId: string, losses: readonly Loss[]): SteleError {
-  const named = losses.slice(0, LOSSES_NAMED_MAX).map(({ keyspace, shards, version }) => {
-    const list = listNames(shards, SHARDS_NAMED_MAX);
-    return `shard${shards.length === 1 ? '' : 's'} ${list} of '${keyspace}' version ${version}`;
-  });
-  const others = losses.length - named.length;
-  if (others > 0) named.push(`${others} more version${others === 1 ? '' : 's'}`);
-  return new SteleError(
-    'CONFLICT',
-    `Datanode ${nodeId} may have the only copies of ${named.join('; ')}; start it again and wait until \`stele status\` is green, or give them up with \`stele node remove ${nodeId} --force\`.`,
-  );
 }
