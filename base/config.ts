@@ -131,6 +131,18 @@ export const option = {
     ...bounds,
     ...more,
   }),
+  /** A size that may be absent. */
+  optionalBytes: (
+    description: string,
+    bounds: Bounds,
+    more: OptionMeta = {},
+  ): Option<number | undefined> => ({
+    kind: 'bytes',
+    description,
+    defaultValue: undefined,
+    ...bounds,
+    ...more,
+  }),
   /** A duration such as `10s`. The value is in milliseconds; a number is taken as milliseconds. */
   duration: (
     description: string,

@@ -64,6 +64,8 @@ export const RESP_QUERY_BYTES_MAX = 128 * MiB;
 export const RESP_STRANGER_QUERY_BYTES_MAX = 32 * KiB;
 export const RESP_STRANGER_ARGUMENTS_MAX = 10;
 export const CONNECTIONS_MAX_DEFAULT = 10_000;
+/** A smaller cache of records of the disk tier is not worth its code. */
+export const DISK_CACHE_BYTES_MIN = MiB;
 
 export const LOOKUP_KEYS_MAX = 10_000;
 /** Keys in one message of lookups; longer lookups are split. */

@@ -61,6 +61,7 @@ import { DiskReads } from './reads/disk-reads.ts';
 import { LongScans } from './reads/scanning.ts';
 import type { BlockSource } from './disk/block-source.ts';
 import type { DiskSegment } from './disk/disk-segment.ts';
+import { RecordCache } from './disk/record-cache.ts';
 import { FileSource } from './disk/file-source.ts';
 import { Scrubber } from './maintenance/scrubber.ts';
 import { requireWritten } from '../segment/header.ts';
@@ -80,6 +81,8 @@ export interface DatanodeOptions {
   readonly links: LinkFactory;
   readonly zone: string;
   readonly memoryMaxBytes: number;
+  /** Memory for records that were read from disk, within `memoryMaxBytes`. 0 or absent: none. */
+  readonly diskCacheBytes?: number;
   readonly copyConcurrency: number;
   /** Opens the object stores that orders name. */
   readonly openObjectStore: OpenObjectStore;
@@ -136,9 +139,11 @@ export class Datanode {
     const { env = systemEnv, work = new SegmentWork() } = options;
     this.#env = env;
     this.#work = work;
-    const { blockSource = new FileSource(env) } = options;
+    const memory = new MemoryBudget(this.holdings, options.memoryMaxBytes);
+    const { blockSource = new FileSource(env), diskCacheBytes = 0 } = options;
     this.disk = new DiskReads({
       source: blockSource,
+      cache: new RecordCache(diskCacheBytes, memory),
       tables: this.tables,
       onDamage: (segment, error) => this.#onDamage(segment, error),
     });
@@ -148,7 +153,6 @@ export class Datanode {
     const clusterId = (): string => this.identity.clusterId;
     this.#lastKnown = new LastKnown({ ...options, env, folder: options.store.folder, clusterId });
     this.brake = new IntakeBrake(() => (options.hasIntakeBrake ? this.counters.lookups : 0));
-    const memory = new MemoryBudget(this.holdings, options.memoryMaxBytes);
     const { verified } = options.store;
     this.#verifier = new Verifier({
       verified,
@@ -434,6 +438,7 @@ export class Datanode {
     this.merger.close();
     this.#tiers.close();
     this.holdings.closeFiles();
+    this.disk.cache.clear();
     this.#startupVerification.stop();
     for (const closing of [
       this.identity.close(),

@@ -3,9 +3,16 @@
 import { accessOptions } from '../access/access-settings.ts';
 import { option, settingsOf } from '../base/config.ts';
 import type { SettingsValues } from '../base/config.ts';
-import { CONNECTIONS_MAX_DEFAULT, WEIGHT_MAX, WEIGHT_MIN } from '../base/limits.ts';
+import { SteleError } from '../base/errors.ts';
+import {
+  CONNECTIONS_MAX_DEFAULT,
+  DISK_CACHE_BYTES_MIN,
+  WEIGHT_MAX,
+  WEIGHT_MIN,
+} from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
 import { segmentBytesDefault } from '../base/process/usable-memory.ts';
+import { formatBytes } from '../base/units.ts';
 import { timingOptions } from '../resp/commands/timing-settings.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
 
@@ -54,6 +61,11 @@ export const datanodeSettings = settingsOf({
         'three quarters of the memory of the machine or container, less if that leaves less than 256 MiB',
     },
   ),
+  diskCache: option.optionalBytes(
+    'memory, as a part of --memory-max, for records of the disk tier that were read lately; 0: none',
+    { min: 0, max: 64 * TIB },
+    { defaultText: 'a quarter of --memory-max' },
+  ),
   diskReserve: option.bytes('disk space that is always left free', '256MiB', { min: 0, max: TIB }),
   diskIo: option.choice(
     'how records of the disk tier are read. buffered: through the page cache; direct: past it (O_DIRECT)',
@@ -97,3 +109,24 @@ export const datanodeSettings = settingsOf({
 });
 
 export type DatanodeSettings = SettingsValues<typeof datanodeSettings>;
+
+/** The size of the cache of records. Throws INVALID_ARGUMENT. */
+export function diskCacheBytes({
+  diskCache,
+  memoryMax,
+}: Pick<DatanodeSettings, 'diskCache' | 'memoryMax'>): number {
+  if (diskCache === undefined) return Math.floor(memoryMax / 4);
+  if (diskCache > memoryMax) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `--disk-cache ${formatBytes(diskCache)} is more than --memory-max ${formatBytes(memoryMax)}, which it is a part of; lower it, or raise --memory-max.`,
+    );
+  }
+  if (diskCache > 0 && diskCache < DISK_CACHE_BYTES_MIN) {
+    throw new SteleError(
+      'INVALID_ARGUMENT',
+      `--disk-cache ${formatBytes(diskCache)} is too small; use ${formatBytes(DISK_CACHE_BYTES_MIN)} or more, or 0 for none.`,
+    );
+  }
+  return diskCache;
+}

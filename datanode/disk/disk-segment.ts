@@ -13,6 +13,16 @@ import type { BlockFile, BlockReceiver, BlockSource } from './block-source.ts';
 
 export interface DiskSegment extends ResidentSegment {
   readonly file: BlockFile;
+  /** Of this opening of the file: another one has another number, also of the same segment. */
+  readonly number: number;
+}
+
+let opened = 0;
+
+/** A segment whose records are read from `file`. */
+export function diskSegment(resident: ResidentSegment, file: BlockFile): DiskSegment {
+  opened = (opened + 1) >>> 0;
+  return { ...resident, file, number: opened };
 }
 
 /** Whether the records of a segment can be read from disk, block by block. */

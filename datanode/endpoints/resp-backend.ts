@@ -207,10 +207,11 @@ export class DatanodeRespBackend implements CommandBackend {
     const { buffer } = command;
     const start = command.starts[at] ?? 0;
     const end = command.ends[at] ?? 0;
-    const { counters, disk } = this.#node;
-    if (!disk.mayHave(table, shard, buffer, start, end)) {
-      counters.misses++;
-      write(out, undefined, 0, 0);
+    const { disk } = this.#node;
+    const status = disk.lookUpNow(table, shard, buffer, start, end);
+    if (status !== undefined) {
+      if (this.#counted(status)) write(out, lastHit.bytes, lastHit.start, lastHit.end);
+      else write(out, undefined, 0, 0);
       return undefined;
     }
     const pending = new PendingDiskKey(this.#diskReplies, write, slot);
@@ -259,7 +260,7 @@ export class DatanodeRespBackend implements CommandBackend {
     const shard = this.#commonShard(command, 1, last, table, out);
     if (shard < 0) return undefined;
     if (table.shards[shard] === undefined) {
-      return this.#severalOnDisk(command, last, table, MANY_VALUES);
+      return this.#severalOnDisk(command, last, table, out, MANY_VALUES);
     }
     out.array(command.argc - 1);
     for (let first = 1; first < command.argc; first += READ_AHEAD_KEYS) {
@@ -280,8 +281,9 @@ export class DatanodeRespBackend implements CommandBackend {
     command: CommandArguments,
     last: number,
     table: VersionTable,
+    out: ReplyWriter,
     reply: KeysReply,
-  ): PendingReply {
+  ): PendingReply | undefined {
     const { counters, disk } = this.#node;
     counters.lookups += last;
     const { buffer, ends, starts } = command;
@@ -292,7 +294,10 @@ export class DatanodeRespBackend implements CommandBackend {
       if (pending.answers.recordBytes > REPLY_BYTES_MAX) throw tooLargeTogether();
     }
     pending.answers.start();
-    return pending;
+    if (!pending.done) return pending;
+    // All of them were in memory.
+    pending.write(out);
+    return undefined;
   }
 
   #noteKeys(command: CommandArguments, first: number, table: VersionTable): void {
@@ -317,7 +322,7 @@ export class DatanodeRespBackend implements CommandBackend {
     const shard = this.#commonShard(command, 1, last, table, out);
     if (shard < 0) return undefined;
     if (table.shards[shard] === undefined) {
-      return this.#severalOnDisk(command, last, table, reply);
+      return this.#severalOnDisk(command, last, table, out, reply);
     }
     const values: (Buffer | undefined)[] = [];
     let foundCount = 0;

@@ -21,6 +21,9 @@ export class KeyspaceReads {
   misses = 0;
   /** Of the values that were found. */
   valueBytes = 0;
+  /** Records on disk that the cache had, and those that were read. */
+  diskCacheHits = 0;
+  diskCacheMisses = 0;
   /** Reads until the next sample. */
   untilSample = 1;
   readonly hotKeys = new HotKeys();

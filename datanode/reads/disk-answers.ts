@@ -75,9 +75,19 @@ export class DiskAnswers implements DiskLookupReceiver {
     if (table === undefined) return this.#set(index, UNAVAILABLE);
     const shard = shardOfSlot(slotOfKey(key, start, end), table.shards.length);
     if (table.diskShards[shard] !== undefined) {
-      if (!disk.mayHave(table, shard, key, start, end)) return this.#set(index, NOT_FOUND);
+      const found = disk.lookUpNow(table, shard, key, start, end);
+      if (found === LookupStatus.NOT_FOUND) return this.#set(index, NOT_FOUND);
       this.recordBytes += disk.recordBytes;
-      return disk.lookup(table, shard, key, start, end, this, index);
+      if (found === undefined) return disk.lookup(table, shard, key, start, end, this, index);
+      return this.answer(
+        index,
+        found,
+        lastHit.bytes,
+        lastHit.start,
+        lastHit.end,
+        disk.isLent,
+        undefined,
+      );
     }
     const status = lookupInShard(table, shard, key, start, end);
     if (status !== LookupStatus.OK) {

@@ -1,7 +1,8 @@
 // A lookup in a shard of which a segment is on disk.
 //
 //   segment, newest first: in memory -> found, or the next
-//                          on disk   -> place by the index -> read -> verified, key compared -> found, or the next
+//                          on disk   -> place by the index -> cached, or read and verified
+//                                                          -> key compared -> found, or the next
 //
 // One object per lookup. It ends by exactly one call of its receiver, at once if no read is needed.
 // If a segment has been moved or merged meanwhile, the lookup begins again in what is there now.
@@ -14,10 +15,13 @@ import { findHashedRecord, recordBounds } from '../../segment/reader.ts';
 import { decodeRecord, newRecordBounds } from '../../segment/record.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 import type { BlockReceiver } from '../disk/block-source.ts';
+import { cached } from '../disk/record-cache.ts';
+import type { RecordCache } from '../disk/record-cache.ts';
 import { checkRead } from '../disk/disk-segment.ts';
 import type { DiskSegment } from '../disk/disk-segment.ts';
 import { isInMemory } from '../storage/holdings.ts';
 import type { ReadableSegment } from '../storage/holdings.ts';
+import { cachedBounds, isCachedKey } from './cached-record.ts';
 import { noteHit, noteMiss } from './lookup.ts';
 
 export interface DiskLookupReceiver {
@@ -38,6 +42,7 @@ export interface DiskLookupReceiver {
 
 /** What a lookup needs of the node. */
 export interface DiskLookupHost {
+  readonly cache: RecordCache;
   readonly stats: { failures: number };
   /** Reads the blocks with the bytes [start, end) of a segment whose file is open. */
   read(segment: DiskSegment, start: number, end: number, receiver: BlockReceiver): void;
@@ -102,22 +107,43 @@ export class DiskLookup implements BlockReceiver {
 
   #proceed(): void {
     const key = this.#key;
-    for (; this.#at < this.#segments.length; this.#at++, this.#skipped = 0) {
+    while (this.#at < this.#segments.length) {
       const segment = this.#segments[this.#at] as ReadableSegment;
       if (isInMemory(segment)) {
         const offset = findHashedRecord(segment, key, 0, key.length, this.#h1, this.#h2);
-        if (offset < 0) continue;
+        if (offset < 0) {
+          this.#nextSegment();
+          continue;
+        }
         const { end, valueStart } = recordBounds(segment, offset);
         return this.#found(segment.bytes, valueStart, end, false);
       }
-      if (!findPlace(segment, this.#h1, this.#h2, this.#skipped)) continue;
+      if (!findPlace(segment, this.#h1, this.#h2, this.#skipped)) {
+        this.#nextSegment();
+        continue;
+      }
       if (segment.file.isClosed) return this.#restart(segment);
+      const { reads } = this.#table;
+      const isFound = isCachedKey(this.#reads.cache, segment, key, 0, key.length, reads);
+      if (isFound === true) {
+        return this.#found(cached.bytes, cachedBounds.valueStart, cachedBounds.end, true);
+      }
+      if (isFound === false) {
+        this.#skipped++;
+        continue;
+      }
+      reads.diskCacheMisses++;
       this.#start = foundPlace.start;
       this.#end = foundPlace.end;
       return this.#reads.read(segment, this.#start, this.#end, this);
     }
     noteMiss(this.#table, key, 0, key.length);
     this.#receiver.answer(this.#index, LookupStatus.NOT_FOUND, NO_BYTES, 0, 0, false, undefined);
+  }
+
+  #nextSegment(): void {
+    this.#at++;
+    this.#skipped = 0;
   }
 
   /** Begins again with the segments that are here now. */
@@ -144,6 +170,7 @@ export class DiskLookup implements BlockReceiver {
       }
       const { keyStart, valueStart } = bounds;
       if (isKey(this.#key, bytes, keyStart, valueStart)) {
+        this.#reads.cache.add(segment.number, this.#start, bytes, start, end - start);
         return this.#found(bytes, valueStart, end, true);
       }
     } catch (thrown) {

@@ -16,6 +16,14 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Where the value of the last key answered OK lies. `view` covers the same memory as `bytes`. */
 export const lastHit = { bytes: NO_BYTES, view: new DataView(NO_BYTES.buffer), start: 0, end: 0 };
 
+/** Sets `lastHit` to the value `bytes[start, end)`. */
+export function setLastHit(bytes: Buffer, view: DataView, start: number, end: number): void {
+  lastHit.bytes = bytes;
+  lastHit.view = view;
+  lastHit.start = start;
+  lastHit.end = end;
+}
+
 /** Releases the segment of the last hit, which may have been dropped since. */
 export function releaseLastHit(): void {
   lastHit.bytes = NO_BYTES;

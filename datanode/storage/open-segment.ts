@@ -5,7 +5,7 @@
 // known seal it is read and checked once more.
 
 import type { BlockSource } from '../disk/block-source.ts';
-import { isReadable, readResident, residentOf } from '../disk/disk-segment.ts';
+import { diskSegment, isReadable, readResident, residentOf } from '../disk/disk-segment.ts';
 import { requireSegment } from './expected-segment.ts';
 import type { ReadableSegment } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -43,10 +43,10 @@ export async function openOnDisk(
   const needed = isKnown && isReadable(header) ? residentBytes : header.fileBytes;
   const release = memory.reserve(needed);
   try {
-    if (isKnown && isReadable(header)) return { ...resident, file: await source.open(file.path) };
+    if (isKnown && isReadable(header)) return diskSegment(resident, await source.open(file.path));
     const segment = await verifier.verifyFile(file);
     if (!isReadable(header)) return segment;
-    return { ...residentOf(segment), file: await source.open(file.path) };
+    return diskSegment(residentOf(segment), await source.open(file.path));
   } finally {
     release();
   }

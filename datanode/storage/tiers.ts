@@ -26,7 +26,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Parked } from '../../proto/gen/stele/v1/datanode.ts';
 import { Tier as ViewTier } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView, KeyspaceView } from '../../proto/gen/stele/v1/view.ts';
-import { residentOf } from '../disk/disk-segment.ts';
+import { diskSegment, residentOf } from '../disk/disk-segment.ts';
 import type { BlockSource } from '../disk/block-source.ts';
 import type { Holdings, Tier } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -200,7 +200,7 @@ export class Tiers {
       return;
     }
     const open = await source.open(file.path);
-    holdings.move(uid, segmentId, { ...residentOf(inMemory), file: open });
+    holdings.move(uid, segmentId, diskSegment(residentOf(inMemory), open));
   }
 }
 

@@ -30,7 +30,7 @@ import { SLAB_BYTES, Slabs } from './slabs.ts';
 /**
  * From this size on an immutable bulk is referenced, because a copy costs more than another chunk.
  */
-const REFERENCE_BYTES_MIN = 8 * 1024;
+export const REFERENCE_BYTES_MIN: number = 8 * 1024;
 /** Up to this size a loop over the bytes is faster than a native copy. */
 const LOOP_COPY_BYTES_MAX = 48;
 /**
