@@ -280,6 +280,8 @@ export function readsJson(counters: ReadCounters): Json {
       not_found: reads.notFound,
       value_bytes: reads.valueBytes,
       cache_hits: reads.cacheHits,
+      disk_cache_hits: reads.diskCacheHits ?? 0,
+      disk_cache_misses: reads.diskCacheMisses ?? 0,
     })),
   };
 }

@@ -101,17 +101,28 @@ async function readsOf(admin: Admin, name: string): Promise<Reads> {
     ...nodes.flatMap(({ counters }) => counters ?? []),
     ...(own === undefined ? [] : [own]),
   ];
-  const total = { found: 0, notFound: 0, valueBytes: 0, cacheHits: 0 };
+  const total = {
+    ...{ found: 0, notFound: 0, valueBytes: 0, cacheHits: 0 },
+    ...{ diskCacheHits: 0, diskCacheMisses: 0 },
+  };
   for (const reads of all.flatMap(({ keyspaces }) => keyspaces)) {
     if (reads.keyspace !== name) continue;
     total.found += reads.found;
     total.notFound += reads.notFound;
     total.valueBytes += reads.valueBytes;
     total.cacheHits += reads.cacheHits;
+    total.diskCacheHits += reads.diskCacheHits ?? 0;
+    total.diskCacheMisses += reads.diskCacheMisses ?? 0;
   }
   return total;
 }
 
-function readsText({ cacheHits, found, notFound, valueBytes }: Reads): string {
-  return `${formatCount(found)} keys found and ${formatCount(notFound)} not by datanodes, ${formatBytes(valueBytes)}; ${formatCount(cacheHits)} from the cache of this master`;
+function readsText(reads: Reads): string {
+  const { cacheHits, diskCacheHits = 0, diskCacheMisses = 0, found, notFound, valueBytes } = reads;
+  const onDisk = diskCacheHits + diskCacheMisses;
+  const disk =
+    onDisk === 0
+      ? ''
+      : `; of ${formatCount(onDisk)} records on disk, ${((100 * diskCacheHits) / onDisk).toFixed(1)}% were in the caches of datanodes`;
+  return `${formatCount(found)} keys found and ${formatCount(notFound)} not by datanodes, ${formatBytes(valueBytes)}; ${formatCount(cacheHits)} from the cache of this master${disk}`;
 }

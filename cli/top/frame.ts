@@ -41,7 +41,7 @@ const NODE_COLUMNS: readonly Column[] = [
 
 const KEYSPACE_COLUMNS: readonly Column[] = [
   { title: 'KEYSPACE' },
-  ...right('KEYS/S', 'FOUND', 'OUT/S', 'CACHED/S'),
+  ...right('KEYS/S', 'FOUND', 'OUT/S', 'CACHED/S', 'DISK CACHE'),
 ];
 
 function nodeCells(node: NodeRates, paint: Output['paint']): string[] {
@@ -67,6 +67,7 @@ function keyspaceCells(keyspace: KeyspaceRates): string[] {
     share(keyspace.hitRatio),
     bytes(keyspace.valueBytesPerSecond),
     rate(keyspace.cacheHitsPerSecond),
+    share(keyspace.diskCacheRatio),
   ];
 }
 

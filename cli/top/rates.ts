@@ -25,6 +25,8 @@ export interface Rates {
   readonly valueBytesPerSecond: number | undefined;
   /** Keys per second that a master answered from its cache. */
   readonly cacheHitsPerSecond: number | undefined;
+  /** The share of the records on disk that the caches of datanodes had, 0 to 1. */
+  readonly diskCacheRatio: number | undefined;
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
 }
@@ -97,6 +99,7 @@ const UNKNOWN: Rates = {
   failuresPerSecond: undefined,
   valueBytesPerSecond: undefined,
   cacheHitsPerSecond: undefined,
+  diskCacheRatio: undefined,
   p50Ms: undefined,
   p99Ms: undefined,
 };
@@ -118,24 +121,29 @@ function ratesOf(
     failuresPerSecond: perSecond(now.failed - before.failed),
     valueBytesPerSecond: perSecond(now.valueBytes - before.valueBytes),
     cacheHitsPerSecond: perSecond(now.cacheHits - before.cacheHits),
+    diskCacheRatio: undefined,
     p50Ms: isAny ? latencyQuantileMs(latency, 0.5) : undefined,
     p99Ms: isAny ? latencyQuantileMs(latency, 0.99) : undefined,
   };
 }
 
+type Disk = 'diskCacheHits' | 'diskCacheMisses';
+
 /** By name: what all datanodes together and the process asked have read. */
 function keyspaceRates(pairs: readonly Pair[], spanMs: number): KeyspaceRates[] {
-  const totals = new Map<
-    string,
-    { found: number; notFound: number; bytes: number; hits: number }
-  >();
+  const totals = new Map<string, Record<'found' | 'notFound' | 'bytes' | 'hits' | Disk, number>>();
   for (const { before, now } of pairs) {
     if (before === undefined || now === undefined) continue;
     const earlier = new Map(before.keyspaces.map((reads) => [reads.keyspace, reads]));
     for (const reads of now.keyspaces) {
       if (reads.keyspace === '') continue;
       const known = earlier.get(reads.keyspace);
-      const total = totals.get(reads.keyspace) ?? { found: 0, notFound: 0, bytes: 0, hits: 0 };
+      const total = totals.get(reads.keyspace) ?? {
+        ...{ found: 0, notFound: 0, bytes: 0, hits: 0, diskCacheHits: 0, diskCacheMisses: 0 },
+      };
+      for (const count of ['diskCacheHits', 'diskCacheMisses'] as const) {
+        total[count] += Math.max(0, (reads[count] ?? 0) - (known?.[count] ?? 0));
+      }
       total.found += Math.max(0, reads.found - (known?.found ?? 0));
       total.notFound += Math.max(0, reads.notFound - (known?.notFound ?? 0));
       total.bytes += Math.max(0, reads.valueBytes - (known?.valueBytes ?? 0));
@@ -145,7 +153,8 @@ function keyspaceRates(pairs: readonly Pair[], spanMs: number): KeyspaceRates[] 
   }
   const perSecond = (count: number): number => (count * 1000) / spanMs;
   return [...totals]
-    .map(([name, { bytes, found, hits, notFound }]) => {
+    .map(([name, { bytes, diskCacheHits, diskCacheMisses, found, hits, notFound }]) => {
+      const onDisk = diskCacheHits + diskCacheMisses;
       const read = found + notFound + hits;
       return {
         ...UNKNOWN,
@@ -154,6 +163,7 @@ function keyspaceRates(pairs: readonly Pair[], spanMs: number): KeyspaceRates[] 
         hitRatio: read > 0 ? (found + hits) / read : undefined,
         valueBytesPerSecond: perSecond(bytes),
         cacheHitsPerSecond: perSecond(hits),
+        diskCacheRatio: onDisk > 0 ? diskCacheHits / onDisk : undefined,
       };
     })
     .sort((left, right) => left.name.localeCompare(right.name));

@@ -46,6 +46,8 @@ export class RecordCache {
   readonly #parts: (Part | undefined)[];
   readonly #untilRetry: Int32Array;
   #usedBytes = 0;
+  /** Records found since the start. */
+  hits = 0;
 
   /** Of `maxBytes` bytes; 0 or less than DISK_CACHE_BYTES_MIN: nothing is cached. */
   constructor(maxBytes: number, memory: SpareMemory, partBytesMax = S3_FIFO_BYTES_MAX) {
@@ -75,6 +77,7 @@ export class RecordCache {
     if (records === undefined) return false;
     const at = records.find(segment, start, hash);
     if (at < 0) return false;
+    this.hits++;
     cached.bytes = records.bytes;
     cached.view = records.view;
     cached.start = at;

@@ -12,13 +12,15 @@ export async function countReads(
   request: CountReadsRequest,
 ): Promise<CountReadsResponse> {
   identity.admitQuestion(request.header);
-  const keyspaces = [...tables.reads].map(([keyspaceUid, { hits, misses, valueBytes }]) => ({
+  const keyspaces = [...tables.reads].map(([keyspaceUid, reads]) => ({
     keyspaceUid,
     keyspace: cluster.keyspaceOf(keyspaceUid)?.name ?? '',
-    found: hits,
-    notFound: misses,
-    valueBytes,
+    found: reads.hits,
+    notFound: reads.misses,
+    valueBytes: reads.valueBytes,
     cacheHits: 0,
+    diskCacheHits: reads.diskCacheHits,
+    diskCacheMisses: reads.diskCacheMisses,
   }));
   const all = [...tables.reads.values(), tables.readsGone];
   const found = all.reduce((sum, { hits }) => sum + hits, 0);

@@ -11,7 +11,14 @@ import type { KeyspaceReads } from '../read-stats/keyspace-reads.ts';
 const KEYSPACE_SERIES_MAX = 500;
 const OTHER_KEYSPACES = '(other)';
 
-type Counts = Pick<KeyspaceReads, 'hits' | 'misses' | 'valueBytes'>;
+type Counts = Pick<
+  KeyspaceReads,
+  'hits' | 'misses' | 'valueBytes' | 'diskCacheHits' | 'diskCacheMisses'
+>;
+
+const NO_READS: Counts = {
+  ...{ hits: 0, misses: 0, valueBytes: 0, diskCacheHits: 0, diskCacheMisses: 0 },
+};
 
 /** Adds the metrics. A keyspace has series from its first read on. */
 export function keyspaceMetrics(set: MetricSet, { cluster, tables }: Datanode): void {
@@ -37,6 +44,16 @@ export function keyspaceMetrics(set: MetricSet, { cluster, tables }: Datanode): 
     'Bytes of the values found on this node, by keyspace',
     (keyspace, { valueBytes }) => [[{ keyspace }, valueBytes]],
   );
+  series(
+    'stele_disk_cache_hits_total',
+    'Records of the disk tier found in the cache, by keyspace',
+    (keyspace, { diskCacheHits }) => [[{ keyspace }, diskCacheHits]],
+  );
+  series(
+    'stele_disk_cache_misses_total',
+    'Records of the disk tier read from disk for lookups, by keyspace',
+    (keyspace, { diskCacheMisses }) => [[{ keyspace }, diskCacheMisses]],
+  );
 }
 
 /** Reads by the names of keyspaces; those after the first KEYSPACE_SERIES_MAX names together. */
@@ -45,16 +62,18 @@ export function summedReads(
   nameOf: (uid: string) => string | undefined,
 ): Map<string, Counts> {
   const sums = new Map<string, Counts>();
-  for (const [uid, { hits, misses, valueBytes }] of reads) {
+  for (const [uid, counts] of reads) {
     const known = nameOf(uid);
     if (known === undefined) continue;
     const hasRoom = sums.size < KEYSPACE_SERIES_MAX || sums.has(known);
     const name = hasRoom ? known : OTHER_KEYSPACES;
-    const before = sums.get(name) ?? { hits: 0, misses: 0, valueBytes: 0 };
+    const before = sums.get(name) ?? NO_READS;
     sums.set(name, {
-      hits: before.hits + hits,
-      misses: before.misses + misses,
-      valueBytes: before.valueBytes + valueBytes,
+      hits: before.hits + counts.hits,
+      misses: before.misses + counts.misses,
+      valueBytes: before.valueBytes + counts.valueBytes,
+      diskCacheHits: before.diskCacheHits + counts.diskCacheHits,
+      diskCacheMisses: before.diskCacheMisses + counts.diskCacheMisses,
     });
   }
   return sums;

@@ -100,7 +100,14 @@ function diskMetrics(set: MetricSet, node: Datanode): void {
 }
 
 function diskReadMetrics(set: MetricSet, { disk }: Datanode): void {
-  const { stats } = disk;
+  const { cache, stats } = disk;
+  set.value(
+    'stele_disk_cache_bytes',
+    'Memory that the cache of records of the disk tier takes',
+    () => cache.usedBytes,
+  );
+  set.value('stele_disk_cache_limit_bytes', 'Memory that it may take', () => cache.maxBytes);
+  set.value('stele_disk_cache_records', 'Records in it', () => cache.count);
   set.value('stele_disk_reads_total', 'Records read from disk', () => stats.reads);
   set.value(
     'stele_disk_read_bytes_total',

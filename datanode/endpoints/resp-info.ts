@@ -28,11 +28,16 @@ export function datanodeInfo(
     memoryMaxBytes: node.limits.memoryMaxBytes,
     more: {
       server: { run_id: incarnation, stele_node: nodeId, availability_zone: zoneOf(node) },
-      memory: { stele_segments: node.holdings.count },
+      memory: {
+        stele_segments: node.holdings.count,
+        stele_disk_cache_bytes: node.disk.cache.usedBytes,
+      },
       stats: {
         keyspace_hits: node.counters.hits,
         keyspace_misses: node.counters.misses,
         stele_lookups: node.counters.lookups,
+        stele_disk_cache_hits: node.disk.cache.hits,
+        stele_disk_cache_misses: node.disk.stats.reads,
       },
     },
   });

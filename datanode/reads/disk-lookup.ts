@@ -168,9 +168,10 @@ export class DiskLookup implements BlockReceiver {
       if (!decodeRecord(bytes, start, end, bounds) || bounds.end !== end) {
         throw corruptAt('there is no record at offset %d', this.#start);
       }
+      // Also if it is of another key: the next lookup of this key meets it again.
+      this.#reads.cache.add(segment.number, this.#start, bytes, start, end - start);
       const { keyStart, valueStart } = bounds;
       if (isKey(this.#key, bytes, keyStart, valueStart)) {
-        this.#reads.cache.add(segment.number, this.#start, bytes, start, end - start);
         return this.#found(bytes, valueStart, end, true);
       }
     } catch (thrown) {

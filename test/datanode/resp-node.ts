@@ -51,6 +51,8 @@ export class RespNode {
   readonly #backend: DatanodeRespBackend;
   readonly #store: DiskStore;
   readonly #tier: 'memory' | 'disk';
+  /** Whether the last command was answered in the event-loop tick in which it ran. */
+  wasAtOnce = false;
   /** Resolves when what was loaded is where the tier wants it. */
   #ready: Promise<void> = Promise.resolve();
   #view: ClusterView;
@@ -106,6 +108,11 @@ export class RespNode {
     { tier = 'memory', ...more }: TestNodeOptions & { readonly tier?: 'memory' | 'disk' } = {},
   ): Promise<RespNode> {
     return new RespNode(await openTestNode(tempDir(), more), shardCount, tier);
+  }
+
+  /** Its data folder. */
+  get folder(): string {
+    return this.#store.folder;
   }
 
   /** Resolves when the segments that were loaded are where the tier wants them. */
@@ -184,6 +191,7 @@ export class RespNode {
     const spec = resolveCommand(decoder, this.session, out, context);
     if (spec !== undefined) {
       const pending = executeCommand(spec, decoder, this.session, out, context);
+      this.wasAtOnce = pending === undefined;
       if (pending !== undefined) await finished(pending, out);
     }
     const replies = new ReplyDecoder();

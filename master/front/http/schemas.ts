@@ -24,7 +24,14 @@ const READS = object({
   ...READS_BY_OUTCOME,
   failed: COUNT,
   latency: arrayOf(COUNT),
-  keyspaces: arrayOf(object({ keyspace: orNull(TEXT), ...READS_BY_OUTCOME })),
+  keyspaces: arrayOf(
+    object({
+      keyspace: orNull(TEXT),
+      ...READS_BY_OUTCOME,
+      disk_cache_hits: COUNT,
+      disk_cache_misses: COUNT,
+    }),
+  ),
 });
 const NODE_READS = object({
   id: TEXT,

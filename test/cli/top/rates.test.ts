@@ -17,7 +17,12 @@ function counters({ found, latency = [], notFound = 0 }: Counts) {
     ...reads,
     failed: 0,
     latency,
-    keyspaces: [{ keyspaceUid: 'u', keyspace: 'prices', ...reads }],
+    keyspaces: [
+      {
+        ...{ keyspaceUid: 'u', keyspace: 'prices', ...reads },
+        ...{ diskCacheHits: found / 2, diskCacheMisses: notFound },
+      },
+    ],
   };
 }
 
@@ -71,6 +76,8 @@ describe('reportOf', () => {
     expect(keyspaces).toMatchObject([
       { name: 'prices', readsPerSecond: 220, hitRatio: 340 / 440, cacheHitsPerSecond: 20 },
     ]);
+    // 150 of 250 records; the master has no disk tier.
+    expect(keyspaces[0]?.diskCacheRatio).toBe(0.6);
     expect(front).toMatchObject({ readsPerSecond: 40, cacheHitsPerSecond: 20 });
   });
 
@@ -79,7 +86,7 @@ describe('reportOf', () => {
     const now = sample(2000, { a: { found: 3, incarnation: 'b' }, b: { found: 3 } });
     const { keyspaces, nodes } = reportOf(before, now);
     expect(nodes.map(({ readsPerSecond }) => readsPerSecond)).toEqual([undefined, undefined]);
-    expect(keyspaces).toMatchObject([{ readsPerSecond: 0 }]);
+    expect(keyspaces).toMatchObject([{ readsPerSecond: 0, diskCacheRatio: undefined }]);
   });
 });
 

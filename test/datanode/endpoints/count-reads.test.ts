@@ -8,7 +8,9 @@ test('counts by keyspace and in all, also of keyspaces that are gone', async () 
   counters.lookups = 20;
   counters.latency.resp.record(0.04, 3);
   counters.latency.lookups.record(0.04, 4);
-  const reads = Object.assign(new KeyspaceReads(), { hits: 5, misses: 2, valueBytes: 50 });
+  const reads = Object.assign(new KeyspaceReads(), {
+    ...{ hits: 5, misses: 2, valueBytes: 50, diskCacheHits: 3, diskCacheMisses: 1 },
+  });
   const unread = new KeyspaceReads();
   const asked: unknown[] = [];
   const source = {
@@ -36,6 +38,8 @@ test('counts by keyspace and in all, also of keyspaces that are gone', async () 
       notFound: 2,
       valueBytes: 50,
       cacheHits: 0,
+      diskCacheHits: 3,
+      diskCacheMisses: 1,
     },
   ]);
 });

@@ -71,3 +71,26 @@ it('memory of a suspended keyspace is released, and counts again when it is back
   }
   expect(memory.budget.leftBytes).toBe(0);
 });
+
+it('lends what nothing needs, and takes it back, the last loan first, when segments need it', () => {
+  const memory = new Memory();
+  memory.take('a');
+  const back: string[] = [];
+  const lend = (name: string) => memory.budget.lend(SEGMENT_BYTES, () => back.push(name));
+  const end = lend('x');
+  for (const name of ['y', 'z', 'v']) expect(lend(name)).toBeTypeOf('function');
+  expect(lend('w')).toBeUndefined();
+  end?.();
+  end?.();
+  expect(lend('w')).toBeTypeOf('function');
+  expect(back).toEqual([]);
+  memory.take('b', 'c');
+  expect(back).toEqual(['w', 'v']);
+  memory.take('d', 'e');
+  expect(back).toEqual(['w', 'v', 'z', 'y']);
+  expect(() => memory.take('f')).toThrow(/would need 120.0 MiB/);
+  // What is dropped, and not collected yet, is not lent.
+  memory.drop('a');
+  expect(lend('u')).toBeUndefined();
+  expect(memory.collected).toBe(0);
+});

@@ -42,6 +42,9 @@ export interface KeyspaceReads {
   notFound: number;
   valueBytes: number;
   cacheHits: number;
+  /** Of a datanode: records on disk that its cache had, and records that were read from disk. */
+  diskCacheHits?: number | undefined;
+  diskCacheMisses?: number | undefined;
 }
 
 function createBaseReadCounters(): ReadCounters {
@@ -171,7 +174,16 @@ export const ReadCounters: MessageFns<ReadCounters> = {
 };
 
 function createBaseKeyspaceReads(): KeyspaceReads {
-  return { keyspaceUid: "", keyspace: "", found: 0, notFound: 0, valueBytes: 0, cacheHits: 0 };
+  return {
+    keyspaceUid: "",
+    keyspace: "",
+    found: 0,
+    notFound: 0,
+    valueBytes: 0,
+    cacheHits: 0,
+    diskCacheHits: undefined,
+    diskCacheMisses: undefined,
+  };
 }
 
 export const KeyspaceReads: MessageFns<KeyspaceReads> = {
@@ -193,6 +205,12 @@ export const KeyspaceReads: MessageFns<KeyspaceReads> = {
     }
     if (message.cacheHits !== 0) {
       writer.uint32(48).uint64(message.cacheHits);
+    }
+    if (message.diskCacheHits !== undefined) {
+      writer.uint32(56).uint64(message.diskCacheHits);
+    }
+    if (message.diskCacheMisses !== undefined) {
+      writer.uint32(64).uint64(message.diskCacheMisses);
     }
     return writer;
   },
@@ -256,6 +274,22 @@ export const KeyspaceReads: MessageFns<KeyspaceReads> = {
             }
 
             message.cacheHits = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.diskCacheHits = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.diskCacheMisses = longToNumber(reader.uint64());
             continue;
           }
         }
