@@ -215,7 +215,7 @@ export class DatanodeRespBackend implements CommandBackend {
       return undefined;
     }
     const pending = new PendingDiskKey(this.#diskReplies, write, slot);
-    disk.lookup(table, shard, buffer, start, end, pending, 0);
+    disk.lookup(buffer, start, end, pending, 0);
     return pending;
   }
 

@@ -2,12 +2,10 @@
 
 import { SteleError } from '../../base/errors.ts';
 import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
-import { shardOfSlot } from '../../ring/shard.ts';
-import { slotOfKey } from '../../ring/slot.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 import type { DiskLookupReceiver } from './disk-lookup.ts';
 import type { DiskReads } from './disk-reads.ts';
-import { lastHit, lookupInShard } from './lookup.ts';
+import { lastHit } from './lookup.ts';
 
 export interface KeyAnswer {
   readonly status: LookupStatus;
@@ -72,30 +70,14 @@ export class DiskAnswers implements DiskLookupReceiver {
     const index = this.answers.length;
     this.answers.push(UNAVAILABLE);
     this.#left++;
-    if (table === undefined) return this.#set(index, UNAVAILABLE);
-    const shard = shardOfSlot(slotOfKey(key, start, end), table.shards.length);
-    if (table.diskShards[shard] !== undefined) {
-      const found = disk.lookUpNow(table, shard, key, start, end);
-      if (found === LookupStatus.NOT_FOUND) return this.#set(index, NOT_FOUND);
+    const status = disk.answerNow(table, key, start, end);
+    if (status === undefined) {
       this.recordBytes += disk.recordBytes;
-      if (found === undefined) return disk.lookup(table, shard, key, start, end, this, index);
-      return this.answer(
-        index,
-        found,
-        lastHit.bytes,
-        lastHit.start,
-        lastHit.end,
-        disk.isLent,
-        undefined,
-      );
+      return disk.lookup(key, start, end, this, index);
     }
-    const status = lookupInShard(table, shard, key, start, end);
-    if (status !== LookupStatus.OK) {
-      return this.#set(index, status === LookupStatus.NOT_FOUND ? NOT_FOUND : UNAVAILABLE);
-    }
-    const value = lastHit.bytes.subarray(lastHit.start, lastHit.end);
-    this.recordBytes += value.length;
-    this.#set(index, { status, value });
+    this.recordBytes += status === LookupStatus.OK ? lastHit.end - lastHit.start : 0;
+    const { bytes, end: valueEnd, start: valueStart } = lastHit;
+    this.answer(index, status, bytes, valueStart, valueEnd, disk.isLent, undefined);
   }
 
   /** To be called after the last `ask`. */

@@ -8,6 +8,8 @@ import { cached } from '../disk/record-cache.ts';
 import type { RecordCache } from '../disk/record-cache.ts';
 import { readBlocks } from '../disk/disk-segment.ts';
 import type { DiskSegment } from '../disk/disk-segment.ts';
+import { shardOfSlot } from '../../ring/shard.ts';
+import { slotOfKey } from '../../ring/slot.ts';
 import { hashKey, lastHash2 } from '../../segment/hash.ts';
 import { findPlace, foundPlace } from '../../segment/place.ts';
 import { findHashedRecord, recordBounds } from '../../segment/reader.ts';
@@ -17,7 +19,7 @@ import type { VersionTable, VersionTables } from '../storage/version-tables.ts';
 import { DiskLookup } from './disk-lookup.ts';
 import type { DiskLookupHost, DiskLookupReceiver } from './disk-lookup.ts';
 import { cachedBounds, isCachedKey } from './cached-record.ts';
-import { noteHit, noteMiss, setLastHit } from './lookup.ts';
+import { lookupInShard, noteHit, noteMiss, setLastHit } from './lookup.ts';
 
 export interface DiskReadsOptions {
   readonly source: BlockSource;
@@ -36,7 +38,9 @@ export class DiskReads implements DiskLookupHost {
   recordBytes = 0;
   /** Whether the value that `lookUpNow` has found is only valid until the next call. */
   isLent = false;
-  /** The hash of the key that `lookUpNow` has looked at. */
+  /** Where `lookUpNow` has looked, and the hash of the key. */
+  #table: VersionTable | undefined;
+  #shard = 0;
   #h1 = 0;
   #h2 = 0;
 
@@ -44,6 +48,23 @@ export class DiskReads implements DiskLookupHost {
     this.#options = options;
     this.source = options.source;
     this.cache = options.cache;
+  }
+
+  /**
+   * Looks up key[start, end) in a version by what is in memory: as `lookUpNow` if its shard is on disk.
+   * UNAVAILABLE if the shard or the version is not here.
+   */
+  answerNow(
+    table: VersionTable | undefined,
+    key: Uint8Array,
+    start: number,
+    end: number,
+  ): LookupStatus | undefined {
+    if (table === undefined) return LookupStatus.UNAVAILABLE;
+    const shard = shardOfSlot(slotOfKey(key, start, end), table.shards.length);
+    if (table.diskShards[shard] !== undefined) return this.lookUpNow(table, shard, key, start, end);
+    this.isLent = false;
+    return lookupInShard(table, shard, key, start, end);
   }
 
   /**
@@ -59,6 +80,8 @@ export class DiskReads implements DiskLookupHost {
     end: number,
   ): LookupStatus.OK | LookupStatus.NOT_FOUND | undefined {
     const segments = table.diskShards[shard] ?? [];
+    this.#table = table;
+    this.#shard = shard;
     // All segments of a keyspace have the same seeds, and a shard on disk has at least one.
     const { seed1, seed2 } = segments[0] as ReadableSegment;
     const h1 = (this.#h1 = hashKey(key, start, end, seed1, seed2));
@@ -90,12 +113,10 @@ export class DiskReads implements DiskLookupHost {
   }
 
   /**
-   * Looks up the key for which `lookUpNow` has just returned undefined; a copy of it is made. The
+   * Looks up the key for which `lookUpNow` or `answerNow` has just returned undefined; a copy of it is made. The
    * receiver gets the answer to key number `index`, at once or later.
    */
   lookup(
-    table: VersionTable,
-    shard: number,
     key: Uint8Array,
     start: number,
     end: number,
@@ -104,7 +125,9 @@ export class DiskReads implements DiskLookupHost {
   ): void {
     const copy = Buffer.allocUnsafe(end - start);
     copy.set(key.subarray(start, end));
-    new DiskLookup(this, table, shard, copy, this.#h1, this.#h2, receiver, index).proceed();
+    const table = this.#table as VersionTable;
+    this.#table = undefined;
+    new DiskLookup(this, table, this.#shard, copy, this.#h1, this.#h2, receiver, index).proceed();
   }
 
   /** Sets `lastHit` to a value in the cache. Writers of replies only refer to large ones, which are copied. */

@@ -3,6 +3,8 @@
 import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
+import { FRAME_HEAD_BYTES, PackedWriter } from '../../../proto/lookup-protocol.ts';
+import { answererOf } from '../../../datanode/reads/lookup-batch.ts';
 import { eventually, lookUpIn, pushTo } from '../../support/peers/datanode.ts';
 import { flipBit, segmentFiles } from '../../support/segments/segment-files.ts';
 import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
@@ -128,6 +130,47 @@ describe('a record that is cached', () => {
     await lookUpIn(node.node, KEYS);
     await eventually('both segments to be taken out', () => node.node.holdings.count === 0);
     expect(new Set(await lookUpIn(node.node, cached))).toEqual(new Set([LookupStatus.UNAVAILABLE]));
+  });
+});
+
+describe('a batch of the lookup protocol', () => {
+  /** The values, in order, of all replies; fails unless they are of consecutive keys. */
+  async function answersOf(node: RespNode, keys: readonly string[]): Promise<string[]> {
+    const packed = new PackedWriter();
+    for (const key of keys) packed.addKey(0, Buffer.from(key));
+    const targets = [{ keyspaceUid: TEST_UID, version: 1 }];
+    const request = { id: 7, count: keys.length, targets, keys: packed.take() };
+    const values: string[] = [];
+    await new Promise<void>((resolve) => {
+      const late = answererOf(node.node).answerLate?.(
+        request,
+        ({ count, first, results }) => {
+          expect(first).toBe(values.length);
+          for (let left = count, at = FRAME_HEAD_BYTES; left > 0; left--) {
+            const end = at + 5 + results.readUInt32LE(at + 1);
+            const isFound = results[at] === LookupStatus.OK;
+            values.push(isFound ? results.toString('latin1', at + 5, end) : 'absent');
+            at = end;
+          }
+          return true;
+        },
+        resolve,
+      );
+      late?.goOn();
+    });
+    return values;
+  }
+
+  it('has its answers in order, whichever of the records are cached', async () => {
+    const node = await nodeWith(PAIRS);
+    for (let round = 1; round < 6; round++) {
+      const keys = KEYS.slice(0, 300 * round).flatMap((key, at) =>
+        at % 7 === 0 ? [key, 'absent'] : at % 5 < round ? [key] : [],
+      );
+      const values = keys.map((key) => (key === 'absent' ? key : `value of ${key}`));
+      expect(await answersOf(node, keys)).toEqual(values);
+    }
+    expect(node.node.disk.cache.hits).toBeGreaterThan(0);
   });
 });
 
