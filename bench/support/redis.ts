@@ -212,6 +212,8 @@ function startDatanode(folder: string, { grpc }: Addresses): Promise<Started> {
   return startStele([
     ...['datanode', '--id', 'node-0', '--master', `127.0.0.1:${grpc}`],
     ...['--data-dir', join(folder, 'node-0')],
+    // What is measured on disk is read from it; disk-cache measures the cache.
+    ...['--disk-cache', '0'],
   ]);
 }
 

@@ -9,6 +9,7 @@ import type { ObjectStore } from '../../../archive/object-store.ts';
 import { SteleError, toSteleError } from '../../../base/errors.ts';
 import type { Files } from '../../../base/disk/files.ts';
 import { directLink } from '../../../datanode/endpoints/direct-link.ts';
+import { DISK_CACHE_BYTES_MIN } from '../../../base/limits.ts';
 import { NodeIdentity } from '../../../datanode/identity.ts';
 import type { ScrubFinding } from '../../../datanode/maintenance/segment-tasks.ts';
 import { SegmentWork } from '../../../datanode/maintenance/segment-work.ts';
@@ -120,6 +121,7 @@ export class SimDatanode extends SimProcess implements LinkServer {
     const node = await openNode({
       ...{ identity, links, background, log, env, zone: this.zone },
       ...{ folder: DATA_FOLDER, diskReserveBytes: 0, memoryMaxBytes: MEMORY_BYTES },
+      diskCacheBytes: DISK_CACHE_BYTES_MIN,
       ...{
         copyConcurrency: 2,
         openObjectStore: () => this.#openBucket(),
