@@ -34,7 +34,7 @@ import type { Datanode } from './node.ts';
 import { notReadyReason } from './endpoints/readiness.ts';
 import { GrpcRegistrar } from './registration.ts';
 import { DatanodeRespBackend } from './endpoints/resp-backend.ts';
-import { diskCacheBytes } from './settings.ts';
+import { memoryLimits } from './settings.ts';
 import type { DatanodeSettings } from './settings.ts';
 import { openNode, runNode } from './start-node.ts';
 import { LookupServiceService } from '../proto/gen/stele/v1/lookup.ts';
@@ -104,8 +104,7 @@ async function startLocked(
     diskReserveBytes: settings.diskReserve,
     links: options.linkFactory ?? new GrpcLinkFactory(appearance),
     zone: settings.zone,
-    memoryMaxBytes: settings.memoryMax,
-    diskCacheBytes: diskCacheBytes(settings),
+    ...memoryLimits(settings),
     blockSource: threadSource(settings.diskIo, settings.diskThreads, log),
     copyConcurrency: settings.copyConcurrency,
     openObjectStore: ({ url, ...how }) => openStore(url, how),

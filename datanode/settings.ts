@@ -110,12 +110,20 @@ export const datanodeSettings = settingsOf({
 
 export type DatanodeSettings = SettingsValues<typeof datanodeSettings>;
 
-/** The size of the cache of records. Throws INVALID_ARGUMENT. */
-export function diskCacheBytes({
-  diskCache,
+/** A quarter of the memory; none if that is too little. */
+function diskCacheDefault(memoryMax: number): number {
+  const quarter = Math.floor(memoryMax / 4);
+  return quarter < DISK_CACHE_BYTES_MIN ? 0 : quarter;
+}
+
+/** The memory of a node, and the part of it for records of the disk tier. Throws INVALID_ARGUMENT. */
+export function memoryLimits({
   memoryMax,
-}: Pick<DatanodeSettings, 'diskCache' | 'memoryMax'>): number {
-  if (diskCache === undefined) return Math.floor(memoryMax / 4);
+  diskCache = diskCacheDefault(memoryMax),
+}: Pick<DatanodeSettings, 'diskCache' | 'memoryMax'>): {
+  readonly memoryMaxBytes: number;
+  readonly diskCacheBytes: number;
+} {
   if (diskCache > memoryMax) {
     throw new SteleError(
       'INVALID_ARGUMENT',
@@ -128,5 +136,5 @@ export function diskCacheBytes({
       `--disk-cache ${formatBytes(diskCache)} is too small; use ${formatBytes(DISK_CACHE_BYTES_MIN)} or more, or 0 for none.`,
     );
   }
-  return diskCache;
+  return { memoryMaxBytes: memoryMax, diskCacheBytes: diskCache };
 }

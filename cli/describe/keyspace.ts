@@ -102,8 +102,12 @@ async function readsOf(admin: Admin, name: string): Promise<Reads> {
     ...(own === undefined ? [] : [own]),
   ];
   const total = {
-    ...{ found: 0, notFound: 0, valueBytes: 0, cacheHits: 0 },
-    ...{ diskCacheHits: 0, diskCacheMisses: 0 },
+    found: 0,
+    notFound: 0,
+    valueBytes: 0,
+    cacheHits: 0,
+    diskCacheHits: 0,
+    diskCacheMisses: 0,
   };
   for (const reads of all.flatMap(({ keyspaces }) => keyspaces)) {
     if (reads.keyspace !== name) continue;

@@ -139,7 +139,12 @@ function keyspaceRates(pairs: readonly Pair[], spanMs: number): KeyspaceRates[] 
       if (reads.keyspace === '') continue;
       const known = earlier.get(reads.keyspace);
       const total = totals.get(reads.keyspace) ?? {
-        ...{ found: 0, notFound: 0, bytes: 0, hits: 0, diskCacheHits: 0, diskCacheMisses: 0 },
+        found: 0,
+        notFound: 0,
+        bytes: 0,
+        hits: 0,
+        diskCacheHits: 0,
+        diskCacheMisses: 0,
       };
       for (const count of ['diskCacheHits', 'diskCacheMisses'] as const) {
         total[count] += Math.max(0, (reads[count] ?? 0) - (known?.[count] ?? 0));

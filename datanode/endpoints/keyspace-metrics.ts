@@ -17,7 +17,11 @@ type Counts = Pick<
 >;
 
 const NO_READS: Counts = {
-  ...{ hits: 0, misses: 0, valueBytes: 0, diskCacheHits: 0, diskCacheMisses: 0 },
+  hits: 0,
+  misses: 0,
+  valueBytes: 0,
+  diskCacheHits: 0,
+  diskCacheMisses: 0,
 };
 
 /** Adds the metrics. A keyspace has series from its first read on. */
