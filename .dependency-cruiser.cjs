@@ -76,7 +76,7 @@ const rooms = {
     ['transfer', 'reads', 'view'],
     ['maintenance'],
     ['node'],
-    ['access-feed', 'registration', 'endpoints'],
+    ['access-feed', 'registration', 'endpoints', 'process-overhead'],
     ['start-node'],
     ['server'],
   ],

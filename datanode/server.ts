@@ -27,6 +27,7 @@ import { startRespListener } from '../resp/server/listener.ts';
 import type { RespListener } from '../resp/server/listener.ts';
 import { directLink } from './endpoints/direct-link.ts';
 import { datanodeService, datanodeLookupService } from './endpoints/grpc-service.ts';
+import { processOverhead } from './process-overhead.ts';
 import { startDatanodeHttp } from './endpoints/http.ts';
 import { threadSource } from './disk/open-source.ts';
 import { NodeIdentity } from './identity.ts';
@@ -49,6 +50,8 @@ export interface StartDatanodeOptions {
   readonly linkFactory?: LinkFactory;
   /** How the master is reached. Default: gRPC at `settings.master`. */
   readonly registrar?: Registrar;
+  /** Whether nothing else runs in this process, so that --memory-max is about all of it. */
+  readonly isAlone?: boolean;
   /** Called when the master wants this process to be restarted; only with --restartable. */
   readonly onRestart?: () => void;
 }
@@ -97,6 +100,8 @@ async function startLocked(
   const appearance = roleIdentity(settings, `datanode ${identity.nodeId}`, log);
   const { access, audit, tls } = appearance;
   const parts = { background, log };
+  const source = threadSource(settings.diskIo, settings.diskThreads, log);
+  const overhead = options.isAlone === true ? processOverhead(settings, source) : undefined;
   const node = await openNode({
     identity,
     folder: settings.dataDir,
@@ -104,7 +109,8 @@ async function startLocked(
     links: options.linkFactory ?? new GrpcLinkFactory(appearance),
     zone: settings.zone,
     memoryMaxBytes: settings.memoryMax,
-    blockSource: threadSource(settings.diskIo, settings.diskThreads, log),
+    overhead,
+    blockSource: source,
     copyConcurrency: settings.copyConcurrency,
     openObjectStore: ({ url, ...how }) => openStore(url, how),
     serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,

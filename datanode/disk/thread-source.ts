@@ -17,6 +17,7 @@ import { getSystemErrorName } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
+import { THREAD_BYTES } from '../../base/process/usable-memory.ts';
 import type { Logger } from '../../base/log.ts';
 import { READ_MS_MAX } from './block-source.ts';
 import type { BlockFile, BlockReceiver, BlockSource } from './block-source.ts';
@@ -97,6 +98,11 @@ export class ThreadSource implements BlockSource {
 
   constructor(options: ThreadSourceOptions) {
     this.#options = options;
+  }
+
+  /** What threads that are running take counts as well. */
+  get bufferBytes(): number {
+    return this.#workers.length * THREAD_BYTES + this.#inProgress * SLOT_BYTES + this.#largeBytes;
   }
 
   async open(path: string): Promise<BlockFile> {

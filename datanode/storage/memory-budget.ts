@@ -1,12 +1,23 @@
-// The memory that segments may take: what is held, and what is reserved for segments on their way
-// into memory, whether they arrive, are read at a start, or return from a suspension.
+// The ledger of this process's memory. What it may take (--memory-max) is divided into
+//
+//   overhead    set aside from the start for what the process needs beside data
+//                 runtime     the program, its threads and its heap
+//                 reads       buffers of reads from disk
+//                 replies     values on their way to clients, and requests that arrive
+//   data          segments    held in memory
+//                 indexes     of segments whose records are on disk
+//                 cache       reserved for records that were read from disk
+//                 work        reserved for segments that arrive, move or are merged
+//                 released    of segments that were let go, until the garbage collector has run
+//
+// Whatever takes memory for data reserves it first, and is refused if there is no room for it.
 //
 // Memory of released segments (dropped, refused, abandoned) is not free at once: the garbage
 // collector, which does not see shared memory, has to run first. So it is counted, and a collection
 // is forced when it would take memory use above the limit.
 //
-// Invariant: what is held, reserved and not yet collected is at most the limit and `LEFT_BYTES_MIN`
-// together.
+// Invariant: what is held, reserved and not yet collected is at most the limit for data and
+// `LEFT_BYTES_MIN` together.
 
 import { SteleError } from '../../base/errors.ts';
 import { collectGarbage } from '../../base/process/free-memory.ts';
@@ -16,19 +27,47 @@ import type { Holdings } from './holdings.ts';
 /** A collection stops readers for some milliseconds, so it must free at least this much. */
 const LEFT_BYTES_MIN = 16 * 1024 ** 2;
 
+/** What memory is reserved for: until it is held or abandoned (`work`), or for good (`cache`). */
+export type ReservedPart = 'work' | 'cache';
+
+/** What the process needs beside data, in bytes. */
+export interface Overhead {
+  readonly setAside: number;
+  /** Now in use. */
+  readonly inUse: () => Readonly<Record<'runtime' | 'reads' | 'replies', number>>;
+}
+
+export type MemoryPart = keyof ReturnType<Overhead['inUse']> | DataPart;
+type DataPart = 'segments' | 'indexes' | 'released' | ReservedPart;
+
+/** For a datanode that shares its process with others. */
+const NO_OVERHEAD: Overhead = {
+  setAside: 0,
+  inUse: () => ({ runtime: 0, reads: 0, replies: 0 }),
+};
+
 export class MemoryBudget {
   readonly #holdings: Holdings;
+  /** For data. */
   readonly #maxBytes: number;
   readonly #collect: () => void;
-  #promisedBytes = 0;
+  readonly #reserved: Record<ReservedPart, number> = { work: 0, cache: 0 };
   /** The sum of all reservations that were released: their bytes are held now, or were let go. */
   #releasedBytes = 0;
   /** The part of these that was collected. */
   #collectedBytes = 0;
 
-  constructor(holdings: Holdings, maxBytes: number, collect = collectGarbage) {
+  readonly #overhead: Overhead;
+
+  constructor(
+    holdings: Holdings,
+    maxBytes: number,
+    collect = collectGarbage,
+    overhead = NO_OVERHEAD,
+  ) {
     this.#holdings = holdings;
-    this.#maxBytes = maxBytes;
+    this.#overhead = overhead;
+    this.#maxBytes = maxBytes - overhead.setAside;
     this.#collect = collect;
   }
 
@@ -37,25 +76,57 @@ export class MemoryBudget {
     return this.#releasedBytes - this.#collectedBytes - this.#holdings.segmentBytes;
   }
 
+  /** Bytes of memory in use, by what they are used for. */
+  get inUse(): Readonly<Record<MemoryPart, number>> {
+    const { indexBytes, segmentBytes } = this.#holdings;
+    const released = Math.max(0, this.leftBytes);
+    const held = { segments: segmentBytes - indexBytes, indexes: indexBytes };
+    return { ...this.#overhead.inUse(), ...held, ...this.#reserved, released };
+  }
+
+  /** All of `inUse`. */
+  get accountedBytes(): number {
+    return Object.values(this.inUse).reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Bytes that can still be reserved. */
+  get freeBytes(): number {
+    return Math.max(0, this.#maxBytes - this.#takenBytes);
+  }
+
+  get #takenBytes(): number {
+    const { cache, work } = this.#reserved;
+    return this.#holdings.segmentBytes + cache + work;
+  }
+
+  hasRoom(byteCount: number): boolean {
+    return byteCount <= this.freeBytes;
+  }
+
+  /** Throws MEMORY_LIMIT if there is no room for `byteCount` bytes more. */
+  requireRoom(byteCount: number): void {
+    const { freeBytes } = this;
+    if (byteCount <= freeBytes) return;
+    const [limit, wanted] = [this.#maxBytes, this.#takenBytes + byteCount];
+    throw new SteleError(
+      'MEMORY_LIMIT',
+      `This datanode may hold ${formatBytes(limit)} and would need ${formatBytes(wanted)}: ${formatBytes(byteCount)} more, and ${formatBytes(freeBytes)} are free; add datanodes, raise --memory-max, move a keyspace to disk (\`stele tier KEYSPACE disk\`), or drop or suspend one.`,
+    );
+  }
+
   /**
    * Reserves memory for `byteCount` bytes. The returned function releases the reservation: call it
    * once the bytes are held or abandoned; further calls do nothing. Throws MEMORY_LIMIT.
    */
-  reserve(byteCount: number): () => void {
-    const wanted = this.#holdings.segmentBytes + this.#promisedBytes + byteCount;
-    if (wanted > this.#maxBytes) {
-      throw new SteleError(
-        'MEMORY_LIMIT',
-        `This datanode may hold ${formatBytes(this.#maxBytes)} and would need ${formatBytes(wanted)}; add datanodes, raise --memory-max, or drop or suspend a keyspace.`,
-      );
-    }
-    if (wanted + this.leftBytes > this.#maxBytes) this.collect();
-    this.#promisedBytes += byteCount;
+  reserve(byteCount: number, part: ReservedPart = 'work'): () => void {
+    this.requireRoom(byteCount);
+    if (byteCount + this.leftBytes > this.freeBytes) this.collect();
+    this.#reserved[part] += byteCount;
     let isPromised = true;
     return () => {
       if (!isPromised) return;
       isPromised = false;
-      this.#promisedBytes -= byteCount;
+      this.#reserved[part] -= byteCount;
       this.#releasedBytes += byteCount;
     };
   }

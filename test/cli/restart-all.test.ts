@@ -29,6 +29,7 @@ class FakeAdmin {
       memoryLimitBytes: 0,
       diskFreeBytes: 0,
       diskTierBytes: 0,
+      ...{ indexBytes: 0, cacheBytes: 0, accountedBytes: 0 },
     };
     const more = {
       residentBytes: 0,
