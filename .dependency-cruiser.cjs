@@ -75,6 +75,7 @@ const rooms = {
     ['storage'],
     ['transfer', 'reads', 'view'],
     ['maintenance'],
+    ['report'],
     ['node'],
     ['access-feed', 'registration', 'endpoints', 'process-overhead'],
     ['start-node'],

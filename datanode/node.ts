@@ -8,7 +8,7 @@ import { systemEnv } from '../base/env.ts';
 import type { Env } from '../base/env.ts';
 import { parseKeyspaceUid } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
-import { NodeState } from '../proto/gen/stele/v1/view.ts';
+import type { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type {
   ApplyViewRequest,
@@ -19,7 +19,6 @@ import type {
   CopySegmentsResponse,
   DiffShardsRequest,
   DiffShardsResponse,
-  DiskTrouble,
   DropSegmentsRequest,
   DropSegmentsResponse,
   HeartbeatRequest,
@@ -46,7 +45,8 @@ import type { OpenObjectStore } from './transfer/object-stores.ts';
 import { outgoingSegment } from './transfer/outgoing.ts';
 import type { OutgoingSegment } from './transfer/outgoing.ts';
 import { LastKnown } from './view/last-known.ts';
-import { LookupRate, ReadCounters } from './read-stats/read-counters.ts';
+import { NodeReport } from './report.ts';
+import { ReadCounters } from './read-stats/read-counters.ts';
 import { MasterContact } from './view/master-contact.ts';
 import type { Overhead } from './storage/memory-budget.ts';
 import { Merger } from './maintenance/merger.ts';
@@ -77,6 +77,7 @@ export interface DatanodeOptions {
   /** As for SegmentStorage. */
   readonly memoryMaxBytes: number;
   readonly overhead?: Overhead | undefined;
+  readonly readAtOnceBytesMax?: number | undefined;
   readonly copyConcurrency: number;
   /** Opens the object stores that orders name. */
   readonly openObjectStore: OpenObjectStore;
@@ -113,6 +114,7 @@ export class Datanode {
   readonly counters = new ReadCounters();
   readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;
+  readonly report: NodeReport;
   readonly missingFiles: MissingFiles;
   readonly merger: Merger;
   readonly #options: DatanodeOptions;
@@ -120,7 +122,6 @@ export class Datanode {
   readonly #work: SegmentWork;
   readonly #comparisons: Comparisons;
   readonly #segmentOrders: SegmentOrders;
-  readonly #lookupRate: LookupRate;
   readonly #lastKnown: LastKnown;
   readonly #serving: ServingOrders;
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
@@ -154,7 +155,6 @@ export class Datanode {
       tables,
       onDamage: (segment, error) => damaged.removeRead(segment, error),
     });
-    this.#lookupRate = new LookupRate(() => this.counters.lookups, env.nowMs());
     this.identity = options.identity;
     this.contact = new MasterContact(options.serveWithoutMasterMaxMs ?? 0);
     const { contact, identity } = this;
@@ -177,6 +177,9 @@ export class Datanode {
     this.scrubber = new Scrubber(parts);
     const concurrency = options.copyConcurrency;
     this.#segmentOrders = new SegmentOrders({ ...parts, brake, concurrency, intake });
+    const { scrubber, storage } = this;
+    const reported = { ...options, storage, scrubber, counters: this.counters };
+    this.report = new NodeReport({ ...reported, segmentOrders: this.#segmentOrders }, env.nowMs());
     const serving = { cluster, contact, holdings, identity, tables, tiers, lastKnown, env };
     this.#serving = new ServingOrders(serving);
   }
@@ -209,7 +212,7 @@ export class Datanode {
   }
 
   get state(): NodeState {
-    return this.storage.startup.done ? NodeState.SERVING : NodeState.INITIALIZING;
+    return this.report.state;
   }
 
   /** Stops answering reads if the view in force is too old. Call it periodically. */
@@ -231,65 +234,26 @@ export class Datanode {
     return this.#segmentOrders.pulledBytesTotal;
   }
 
-  get quarantinedTotal(): number {
-    return this.storage.quarantinedTotal + this.scrubber.stats.quarantined;
-  }
-
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
     const isLeader = this.identity.admitHeartbeat(request.header);
     if (isLeader) this.#serving.heard(request, nowMs);
     // Not a restored view: the master must not assume that it has sent it to this process.
     const view = this.cluster.isRestored ? undefined : this.cluster.view;
-    const { memory, startup, tiers } = this.storage;
-    const [parked, warming] = [tiers.report(), tiers.warming()];
-    const diskTrouble = this.diskTrouble(nowMs);
     // The rates are of regular spans.
     for (const reads of this.tables.reads.values()) reads.ratePerSecond(nowMs);
     return {
       nodeId: this.identity.nodeId,
       incarnation: this.identity.incarnation,
-      state: this.state,
-      verifyBytesDone: startup.bytesDone,
-      verifyBytesTotal: startup.bytesTotal,
-      holdingsRevision: this.holdings.revision,
       viewEpoch: view?.epoch ?? 0,
       viewRevision: view?.revision ?? 0,
       viewTerm: view?.term ?? '',
       ...this.identity.leader,
-      stats: {
-        segmentBytes: this.holdings.segmentBytes,
-        memoryLimitBytes: this.#options.memoryMaxBytes,
-        diskFreeBytes: this.diskFreeBytes,
-        residentBytes: process.memoryUsage.rss(),
-        lookupsTotal: this.counters.lookups,
-        quarantinedTotal: this.quarantinedTotal,
-        copiesRunning: this.#segmentOrders.copiesRunning,
-        lookupsPerSecond: this.#lookupRate.perSecond(nowMs),
-        diskTierBytes: this.holdings.diskBytes,
-        indexBytes: memory.inUse.indexes,
-        cacheBytes: memory.inUse.cache,
-        accountedBytes: memory.accountedBytes,
-      },
+      ...this.report.heartbeat(nowMs),
       address: this.#address,
       zone: this.#options.zone,
       copyFailures: isLeader ? this.#segmentOrders.takeFailures() : [],
       release: STELE_VERSION,
-      tierMoves: tiers.moves(),
-      ...(parked === undefined ? {} : { parked }),
-      ...(warming === undefined ? {} : { warming }),
-      ...(diskTrouble === undefined ? {} : { diskTrouble }),
     };
-  }
-
-  /**
-   * The disk's trouble, if any. A node that cannot save whom it obeys accepts no segments, because
-   * its promises would not survive a restart.
-   */
-  diskTrouble(nowMs: number): DiskTrouble | undefined {
-    const trouble = this.#options.store.trouble(nowMs);
-    const { saveError } = this.identity;
-    if (saveError === '') return trouble;
-    return { full: trouble?.full ?? false, writeError: trouble?.writeError || saveError };
   }
 
   async listHoldings(request: ListHoldingsRequest): Promise<ListHoldingsResponse> {

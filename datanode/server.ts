@@ -37,6 +37,7 @@ import { GrpcRegistrar } from './registration.ts';
 import { DatanodeRespBackend } from './endpoints/resp-backend.ts';
 import type { DatanodeSettings } from './settings.ts';
 import { openNode, runNode } from './start-node.ts';
+import type { OpenNodeOptions } from './start-node.ts';
 import { LookupServiceService } from '../proto/gen/stele/v1/lookup.ts';
 
 const CLOSE_DEADLINE_MS = 5000;
@@ -100,22 +101,10 @@ async function startLocked(
   const appearance = roleIdentity(settings, `datanode ${identity.nodeId}`, log);
   const { access, audit, tls } = appearance;
   const parts = { background, log };
-  const source = threadSource(settings.diskIo, settings.diskThreads, log);
-  const overhead = options.isAlone === true ? processOverhead(settings, source) : undefined;
   const node = await openNode({
+    ...nodeSettings(settings, options),
     identity,
-    folder: settings.dataDir,
-    diskReserveBytes: settings.diskReserve,
     links: options.linkFactory ?? new GrpcLinkFactory(appearance),
-    zone: settings.zone,
-    memoryMaxBytes: settings.memoryMax,
-    overhead,
-    blockSource: source,
-    copyConcurrency: settings.copyConcurrency,
-    openObjectStore: ({ url, ...how }) => openStore(url, how),
-    serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,
-    onRestart: settings.restartable ? options.onRestart : undefined,
-    hasIntakeBrake: settings.intakeBrake === 'on',
     ...parts,
   });
   const unfollow =
@@ -158,6 +147,27 @@ async function startLocked(
       await appearance.close();
       lock.release();
     },
+  };
+}
+
+/** The part of a node's options that follows from settings alone. */
+function nodeSettings(
+  settings: DatanodeSettings,
+  { isAlone = false, log, onRestart }: StartDatanodeOptions,
+): Omit<OpenNodeOptions, 'identity' | 'links' | 'background' | 'log'> {
+  const blockSource = threadSource(settings.diskIo, settings.diskThreads, log);
+  return {
+    folder: settings.dataDir,
+    diskReserveBytes: settings.diskReserve,
+    zone: settings.zone,
+    memoryMaxBytes: settings.memoryMax,
+    overhead: isAlone ? processOverhead(settings, blockSource) : undefined,
+    blockSource,
+    copyConcurrency: settings.copyConcurrency,
+    openObjectStore: ({ url, ...how }) => openStore(url, how),
+    serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,
+    onRestart: settings.restartable ? onRestart : undefined,
+    hasIntakeBrake: settings.intakeBrake === 'on',
   };
 }
 

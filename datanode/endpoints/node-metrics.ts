@@ -52,7 +52,11 @@ export function datanodeMetrics(
     () => Object.entries(counters.latency).map(([protocol, times]) => [{ protocol }, times]),
   );
   keyspaceMetrics(set, node);
-  set.value('stele_quarantined_total', 'Segments found corrupt', () => node.quarantinedTotal);
+  set.value(
+    'stele_quarantined_total',
+    'Segments found corrupt',
+    () => node.report.quarantinedTotal,
+  );
   scrubMetrics(set, node);
   set.value('stele_merges_total', 'Shards whose deltas were merged', () => merger.doneTotal);
   set.value('stele_merges_waiting', 'Merges queued or running', () => merger.waiting);
@@ -119,7 +123,7 @@ function diskMetrics(set: MetricSet, node: Datanode): void {
     'Free space of the disk with the data folder',
     () => node.diskFreeBytes,
   );
-  const trouble = (): DiskTrouble | undefined => node.diskTrouble(monotonicNowMs());
+  const trouble = (): DiskTrouble | undefined => node.report.diskTrouble(monotonicNowMs());
   set.value('stele_disk_full', '1 while the disk has no room for segments; otherwise 0', () =>
     Number(trouble()?.full === true),
   );

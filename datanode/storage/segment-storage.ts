@@ -23,6 +23,8 @@ export interface SegmentStorageOptions {
   readonly memoryMaxBytes: number;
   /** and what it takes of that beside data. Default: nothing, because others account for it. */
   readonly overhead?: Overhead | undefined;
+  /** As for StartupVerification. */
+  readonly readAtOnceBytesMax?: number | undefined;
   /** Whether readers are being answered, so that verification pauses. */
   readonly hasReaders: () => boolean;
   readonly order: MoveOrder;

@@ -29,7 +29,7 @@ import type { Verifier } from './verifier.ts';
 
 /** Files read and verified in parallel. */
 const PARALLEL = 4;
-/** So much is read in less time than the threads take to start that would read it from disk. */
+/** So much of the memory tier is read in less time than the threads take to start that would read it from disk. */
 const READ_AT_ONCE_BYTES_MAX = 64 * 1024 ** 2;
 
 export class StartupVerification {
@@ -43,6 +43,7 @@ export class StartupVerification {
   #bytesTotal = 0;
   #quarantined = 0;
   #notLoaded = 0;
+  readonly #readAtOnceBytesMax: number;
   #isReadAtOnce = false;
   #done = false;
   #stopped = false;
@@ -54,6 +55,8 @@ export class StartupVerification {
     readonly holdings: Holdings;
     readonly memory: MemoryBudget;
     readonly source: BlockSource;
+    /** Up to how many bytes the memory tier is read before it is served. */
+    readonly readAtOnceBytesMax?: number | undefined;
     readonly log: Logger;
     readonly env: Pick<Env, 'nowMs'>;
   }) {
@@ -62,6 +65,7 @@ export class StartupVerification {
     this.#holdings = options.holdings;
     this.#memory = options.memory;
     this.#source = options.source;
+    this.#readAtOnceBytesMax = options.readAtOnceBytesMax ?? READ_AT_ONCE_BYTES_MAX;
     this.#log = options.log;
     this.#nowMs = () => options.env.nowMs();
   }
@@ -94,7 +98,7 @@ export class StartupVerification {
     this.#bytesTotal = files.reduce((sum, file) => sum + file.byteLength, 0);
     const ofMemory = files.filter((file) => this.#holdings.tierOf(file.keyspaceUid) === 'memory');
     const memoryBytes = ofMemory.reduce((sum, file) => sum + file.byteLength, 0);
-    this.#isReadAtOnce = memoryBytes <= READ_AT_ONCE_BYTES_MAX;
+    this.#isReadAtOnce = memoryBytes <= this.#readAtOnceBytesMax;
     const queue = files[Symbol.iterator]();
     const work = async (): Promise<void> => {
       for (const file of queue) {
