@@ -16,11 +16,11 @@ export function releaseText({ release }: { readonly release?: string | undefined
   return release ?? 'unknown';
 }
 
-/** ` (warming 40%)` of a datanode that reads into memory what it serves from disk; empty for others. */
+/** `, warming 40%` of a datanode that reads into memory what it serves from disk; empty for others. */
 export function warmingText({ warming }: { readonly warming?: Warming | undefined }): string {
   if (warming === undefined) return '';
   const { bytesDone, bytesTotal } = warming;
-  return ` (warming ${Math.floor((100 * bytesDone) / Math.max(1, bytesTotal))}%)`;
+  return `, warming ${Math.floor((100 * bytesDone) / Math.max(1, bytesTotal))}%`;
 }
 
 /** `1 shard`, `2,000 shards`: a count with its noun. */
