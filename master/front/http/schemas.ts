@@ -43,8 +43,10 @@ const MASTER = object({
 });
 
 const WARMING = object({
-  ...{ segments_done: COUNT, segments_total: COUNT },
-  ...{ bytes_done: COUNT, bytes_total: COUNT },
+  segments_done: COUNT,
+  segments_total: COUNT,
+  bytes_done: COUNT,
+  bytes_total: COUNT,
 });
 
 const NODE = object({
