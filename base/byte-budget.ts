@@ -5,7 +5,7 @@
 const MiB = 1024 * 1024;
 
 export class ByteBudget {
-  readonly limitBytes: number;
+  limitBytes: number;
   usedBytes = 0;
 
   constructor(limitBytes: number) {

@@ -6,13 +6,21 @@ import type {
   NodeSummary,
 } from '../proto/gen/stele/v1/cluster.ts';
 import { HealthStatus, NodeState } from '../proto/gen/stele/v1/view.ts';
+import { warmingText } from './words.ts';
 import { healthWord, nodeStateWord } from '../proto/view-words.ts';
 
 /** `node-1 (initializing 40%)`. */
-export function stateText({ node, progress }: NodeSummary): string {
+export function stateText(summary: NodeSummary): string {
+  const { node, progress } = summary;
   if (node === undefined) return 'a datanode';
-  const done = node.state === NodeState.INITIALIZING ? ` ${Math.floor(progress * 100)}%` : '';
+  const isOpening = node.state === NodeState.INITIALIZING;
+  const done = isOpening ? ` ${Math.floor(progress * 100)}%` : warmingText(summary);
   return `${node.id} (${nodeStateWord(node.state).toLowerCase()}${done})`;
+}
+
+/** The datanodes that serve, and still read what they had into memory. */
+function nodesWarming({ nodes }: Pick<GetHealthResponse, 'nodes'>): NodeSummary[] {
+  return nodes.filter(({ warming }) => warming !== undefined);
 }
 
 /** The datanodes that do not serve: down, drained, or still starting. */
@@ -20,9 +28,9 @@ export function nodesAway({ nodes }: Pick<GetHealthResponse, 'nodes'>): NodeSumm
   return nodes.filter(({ node }) => node?.state !== NodeState.SERVING);
 }
 
-/** What the cluster lacks to be GREEN with every datanode serving; undefined if nothing. */
+/** What the cluster lacks to be GREEN with every datanode serving from memory; undefined if nothing. */
 export function lackOf(health: GetHealthResponse): string | undefined {
-  const away = nodesAway(health);
+  const away = [...nodesAway(health), ...nodesWarming(health)];
   if (health.status === HealthStatus.GREEN && away.length === 0) return undefined;
   const short = health.shardsUnderReplicated + health.uncovered.length;
   const shards = short === 0 ? '' : `, ${short} of ${health.shardsTotal} shards lack copies`;

@@ -1,6 +1,6 @@
 // Texts for people that several verbs print.
 
-import type { HealthStatus } from '../proto/gen/stele/v1/view.ts';
+import type { HealthStatus, Warming } from '../proto/gen/stele/v1/view.ts';
 import { healthWord } from '../proto/view-words.ts';
 import type { Output } from './output.ts';
 import { formatCount } from './text-table.ts';
@@ -14,6 +14,13 @@ export function paintHealth(output: Pick<Output, 'paint'>, status: HealthStatus)
 /** The release of a process, as listings show it. */
 export function releaseText({ release }: { readonly release?: string | undefined }): string {
   return release ?? 'unknown';
+}
+
+/** `, warming 40%` of a datanode that reads into memory what it serves from disk; empty for others. */
+export function warmingText({ warming }: { readonly warming?: Warming | undefined }): string {
+  if (warming === undefined) return '';
+  const { bytesDone, bytesTotal } = warming;
+  return `, warming ${Math.floor((100 * bytesDone) / Math.max(1, bytesTotal))}%`;
 }
 
 /** `1 shard`, `2,000 shards`: a count with its noun. */

@@ -8,8 +8,7 @@ import { systemEnv } from '../base/env.ts';
 import type { Env } from '../base/env.ts';
 import { parseKeyspaceUid } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
-import { usableCores } from '../base/process/usable-cores.ts';
-import { NodeState } from '../proto/gen/stele/v1/view.ts';
+import type { NodeState } from '../proto/gen/stele/v1/view.ts';
 import type { NodeAddress } from '../proto/gen/stele/v1/view.ts';
 import type {
   ApplyViewRequest,
@@ -20,7 +19,6 @@ import type {
   CopySegmentsResponse,
   DiffShardsRequest,
   DiffShardsResponse,
-  DiskTrouble,
   DropSegmentsRequest,
   DropSegmentsResponse,
   HeartbeatRequest,
@@ -40,27 +38,25 @@ import type { LinkFactory } from '../proto/ports.ts';
 import type { SegmentAnnouncement, SegmentOrigin, SegmentWish } from '../proto/segment-transfer.ts';
 import { CurrentView } from './view/current-view.ts';
 import { Comparisons } from './maintenance/comparisons.ts';
-import { Holdings } from './storage/holdings.ts';
 import type { NodeIdentity } from './identity.ts';
 import { Intake } from './transfer/intake.ts';
 import { IntakeBrake } from './transfer/intake-brake.ts';
-import { releaseLastHit } from './reads/lookup.ts';
 import type { OpenObjectStore } from './transfer/object-stores.ts';
 import { outgoingSegment } from './transfer/outgoing.ts';
 import type { OutgoingSegment } from './transfer/outgoing.ts';
 import { LastKnown } from './view/last-known.ts';
-import { LookupRate, ReadCounters } from './read-stats/read-counters.ts';
+import { NodeReport } from './report.ts';
+import { ReadCounters } from './read-stats/read-counters.ts';
 import { MasterContact } from './view/master-contact.ts';
-import { MemoryBudget } from './storage/memory-budget.ts';
+import type { Overhead } from './storage/memory-budget.ts';
 import { Merger } from './maintenance/merger.ts';
-import { StartupVerification } from './storage/startup-verification.ts';
 import { MissingFiles } from './storage/missing-files.ts';
 import { checkCopies, checkMerges, checkSegments } from './order-checks.ts';
 import { Receiving } from './transfer/receiving.ts';
 import { DiskReads } from './reads/disk-reads.ts';
+import { releaseLastHit } from './reads/lookup.ts';
 import { LongScans } from './reads/scanning.ts';
 import type { BlockSource } from './disk/block-source.ts';
-import type { DiskSegment } from './disk/disk-segment.ts';
 import { RecordCache } from './disk/record-cache.ts';
 import { FileSource } from './disk/file-source.ts';
 import { Scrubber } from './maintenance/scrubber.ts';
@@ -70,9 +66,8 @@ import { SegmentWork } from './maintenance/segment-work.ts';
 import type { PullWatch } from './transfer/segment-connection.ts';
 import { SegmentOrders } from './transfer/segment-orders.ts';
 import { ServingOrders } from './view/serving-orders.ts';
+import { SegmentStorage } from './storage/segment-storage.ts';
 import type { DiskStore } from './storage/store.ts';
-import { Tiers } from './storage/tiers.ts';
-import { Verifier } from './storage/verifier.ts';
 import { VersionTables } from './storage/version-tables.ts';
 
 export interface DatanodeOptions {
@@ -80,9 +75,12 @@ export interface DatanodeOptions {
   readonly store: DiskStore;
   readonly links: LinkFactory;
   readonly zone: string;
+  /** As for SegmentStorage. */
   readonly memoryMaxBytes: number;
   /** Memory for records that were read from disk, within `memoryMaxBytes`. 0 or absent: none. */
   readonly diskCacheBytes?: number;
+  readonly overhead?: Overhead | undefined;
+  readonly readAtOnceBytesMax?: number | undefined;
   readonly copyConcurrency: number;
   /** Opens the object stores that orders name. */
   readonly openObjectStore: OpenObjectStore;
@@ -103,8 +101,9 @@ export interface DatanodeOptions {
 
 export class Datanode {
   readonly identity: NodeIdentity;
-  readonly holdings = new Holdings();
-  readonly tables = new VersionTables(this.holdings);
+  readonly storage: SegmentStorage;
+  readonly holdings: SegmentStorage['holdings'];
+  readonly tables: VersionTables;
   readonly cluster = new CurrentView();
   readonly contact: MasterContact;
   readonly intake: Intake;
@@ -118,18 +117,14 @@ export class Datanode {
   readonly counters = new ReadCounters();
   readonly brake: IntakeBrake;
   readonly scrubber: Scrubber;
+  readonly report: NodeReport;
   readonly missingFiles: MissingFiles;
   readonly merger: Merger;
   readonly #options: DatanodeOptions;
-  readonly #verifier: Verifier;
-  readonly #startupVerifier: Verifier;
   readonly #env: Env;
   readonly #work: SegmentWork;
   readonly #comparisons: Comparisons;
   readonly #segmentOrders: SegmentOrders;
-  readonly #startupVerification: StartupVerification;
-  readonly #tiers: Tiers;
-  readonly #lookupRate: LookupRate;
   readonly #lastKnown: LastKnown;
   readonly #serving: ServingOrders;
   #address: NodeAddress = { host: '', httpPort: 0, respPort: 0, grpcPort: 0 };
@@ -139,71 +134,58 @@ export class Datanode {
     const { env = systemEnv, work = new SegmentWork() } = options;
     this.#env = env;
     this.#work = work;
-    const memory = new MemoryBudget(this.holdings, options.memoryMaxBytes);
-    const { blockSource = new FileSource(env), diskCacheBytes = 0 } = options;
-    this.disk = new DiskReads({
-      source: blockSource,
-      cache: new RecordCache(diskCacheBytes, memory),
-      tables: this.tables,
-      onDamage: (segment, error) => this.#onDamage(segment, error),
+    const { blockSource: source = new FileSource(env), diskCacheBytes = 0, store } = options;
+    this.storage = new SegmentStorage({
+      ...options,
+      env,
+      source,
+      hasReaders: () => this.brake.bytesPerSecond !== Infinity,
+      order: {
+        reads: (uid) => {
+          const { hits = 0, misses = 0 } = this.tables.reads.get(uid) ?? {};
+          return hits + misses;
+        },
+        currentIds: (uid) =>
+          this.tables.segmentIdsOf(uid, this.cluster.keyspaceOf(uid)?.currentVersion ?? 0),
+      },
     });
-    this.#lookupRate = new LookupRate(() => this.counters.lookups, env.nowMs());
+    const { damaged, holdings, memory, tiers, verifier } = this.storage;
+    this.holdings = holdings;
+    this.tables = new VersionTables(holdings);
+    const { cluster, tables } = this;
+    this.disk = new DiskReads({
+      source,
+      cache: new RecordCache(diskCacheBytes, memory),
+      tables,
+      onDamage: (segment, error) => damaged.removeRead(segment, error),
+    });
     this.identity = options.identity;
     this.contact = new MasterContact(options.serveWithoutMasterMaxMs ?? 0);
-    const clusterId = (): string => this.identity.clusterId;
-    this.#lastKnown = new LastKnown({ ...options, env, folder: options.store.folder, clusterId });
+    const { contact, identity } = this;
+    const clusterId = (): string => identity.clusterId;
+    const lastKnown = new LastKnown({ ...options, env, folder: store.folder, clusterId });
+    this.#lastKnown = lastKnown;
     this.brake = new IntakeBrake(() => (options.hasIntakeBrake ? this.counters.lookups : 0));
-    const { verified } = options.store;
-    this.#verifier = new Verifier({
-      verified,
-      threadsKept: 1,
-      threadsMax: usableCores() - 1,
-      hasReaders: () => this.brake.bytesPerSecond !== Infinity,
-      env,
-    });
-    const threadsMax = usableCores();
-    this.#startupVerifier = new Verifier({ verified, threadsKept: 0, threadsMax, env });
-    this.holdings.onChange((held) => {
+    holdings.onChange((held) => {
       // The segment was dropped, or is on disk from now on.
-      if (this.holdings.get(held.keyspaceUid, held.segmentId) === undefined) releaseLastHit();
-      if (!this.holdings.has(held.keyspaceUid, held.segmentId)) verified.forget(held);
+      if (holdings.get(held.keyspaceUid, held.segmentId) === undefined) releaseLastHit();
     });
-    this.intake = new Intake({
-      holdings: this.holdings,
-      store: options.store,
-      verifier: this.#verifier,
-      memory,
-    });
-    this.receiving = new Receiving(this.identity, this.intake);
-    const parts = { ...options, env, holdings: this.holdings, work };
-    const whole = new WholeSegments({ ...parts, verifier: this.#verifier, memory });
-    this.#comparisons = new Comparisons(this.holdings, this.tables, work, whole);
-    this.merger = new Merger({ ...parts, intake: this.intake, whole });
-    this.missingFiles = new MissingFiles(parts);
-    this.scrubber = new Scrubber({ ...parts, verifier: this.#verifier });
-    const { source } = this.disk;
-    const checked = { ...parts, verifier: this.#verifier, memory, source };
-    this.#tiers = new Tiers(checked);
+    this.intake = new Intake({ holdings, store, verifier, memory });
     const { brake, intake } = this;
+    this.receiving = new Receiving(identity, intake);
+    const parts = { ...options, env, holdings, work, verifier, memory, source };
+    const whole = new WholeSegments(parts);
+    this.#comparisons = new Comparisons(holdings, tables, work, whole);
+    this.merger = new Merger({ ...parts, intake, whole });
+    this.missingFiles = new MissingFiles(parts);
+    this.scrubber = new Scrubber(parts);
     const concurrency = options.copyConcurrency;
-    this.#segmentOrders = new SegmentOrders({ ...checked, brake, concurrency, intake });
-    this.#startupVerification = new StartupVerification({
-      ...parts,
-      verifier: this.#startupVerifier,
-      memory,
-      source,
-    });
-    const { cluster, contact, holdings, identity, tables } = this;
-    this.#serving = new ServingOrders({
-      cluster,
-      contact,
-      holdings,
-      identity,
-      tables,
-      tiers: this.#tiers,
-      lastKnown: this.#lastKnown,
-      env,
-    });
+    this.#segmentOrders = new SegmentOrders({ ...parts, brake, concurrency, intake });
+    const { scrubber, storage } = this;
+    const reported = { ...options, storage, scrubber, counters: this.counters };
+    this.report = new NodeReport({ ...reported, segmentOrders: this.#segmentOrders }, env.nowMs());
+    const serving = { cluster, contact, holdings, identity, tables, tiers, lastKnown, env };
+    this.#serving = new ServingOrders(serving);
   }
 
   /** Sets the address at which others reach this node, once its ports are open. */
@@ -216,15 +198,13 @@ export class Datanode {
   }
 
   /**
-   * Verifies the segments on disk and holds the good ones; the node is INITIALIZING until it
-   * resolves. Follows what the master said to an earlier process until the master says something.
+   * Holds the good segments on disk, and begins to read those of the memory tier into memory; the
+   * node is INITIALIZING until it resolves. Follows what the master said to an earlier process until
+   * the master says something.
    */
   async open(): Promise<void> {
     await this.restore();
-    await this.#tiers.open();
-    await this.#startupVerification.run();
-    await this.#startupVerifier.close();
-    this.#verifier.warmUp();
+    await this.storage.open();
   }
 
   /**
@@ -236,7 +216,7 @@ export class Datanode {
   }
 
   get state(): NodeState {
-    return this.#startupVerification.done ? NodeState.SERVING : NodeState.INITIALIZING;
+    return this.report.state;
   }
 
   /** Stops answering reads if the view in force is too old. Call it periodically. */
@@ -244,14 +224,8 @@ export class Datanode {
     this.tables.isPaused = this.contact.refusal(nowMs) !== undefined;
   }
 
-  /** The memory limit of this node, for the heartbeat and for metrics. */
-  get limits(): { readonly memoryMaxBytes: number } {
-    return { memoryMaxBytes: this.#options.memoryMaxBytes };
-  }
-
-  /** Segments on disk that were not loaded at the start because of the memory limit. */
-  get notLoadedTotal(): number {
-    return this.#startupVerification.notLoadedTotal;
+  get memoryMaxBytes(): number {
+    return this.#options.memoryMaxBytes;
   }
 
   /** Free bytes of the disk as of the last measurement. */
@@ -264,63 +238,26 @@ export class Datanode {
     return this.#segmentOrders.pulledBytesTotal;
   }
 
-  get quarantinedTotal(): number {
-    const { scrubber, disk } = this;
-    return (
-      this.#startupVerification.quarantinedTotal + scrubber.stats.quarantined + disk.stats.damaged
-    );
-  }
-
   async heartbeat(request: HeartbeatRequest, nowMs: number): Promise<HeartbeatResponse> {
     const isLeader = this.identity.admitHeartbeat(request.header);
     if (isLeader) this.#serving.heard(request, nowMs);
     // Not a restored view: the master must not assume that it has sent it to this process.
     const view = this.cluster.isRestored ? undefined : this.cluster.view;
-    const parked = this.#tiers.report();
-    const diskTrouble = this.diskTrouble(nowMs);
     // The rates are of regular spans.
     for (const reads of this.tables.reads.values()) reads.ratePerSecond(nowMs);
     return {
       nodeId: this.identity.nodeId,
       incarnation: this.identity.incarnation,
-      state: this.state,
-      verifyBytesDone: this.#startupVerification.bytesDone,
-      verifyBytesTotal: this.#startupVerification.bytesTotal,
-      holdingsRevision: this.holdings.revision,
       viewEpoch: view?.epoch ?? 0,
       viewRevision: view?.revision ?? 0,
       viewTerm: view?.term ?? '',
       ...this.identity.leader,
-      stats: {
-        segmentBytes: this.holdings.segmentBytes,
-        memoryLimitBytes: this.#options.memoryMaxBytes,
-        diskFreeBytes: this.diskFreeBytes,
-        residentBytes: process.memoryUsage.rss(),
-        lookupsTotal: this.counters.lookups,
-        quarantinedTotal: this.quarantinedTotal,
-        copiesRunning: this.#segmentOrders.copiesRunning,
-        lookupsPerSecond: this.#lookupRate.perSecond(nowMs),
-        diskTierBytes: this.holdings.diskBytes,
-      },
+      ...this.report.heartbeat(nowMs),
       address: this.#address,
       zone: this.#options.zone,
       copyFailures: isLeader ? this.#segmentOrders.takeFailures() : [],
       release: STELE_VERSION,
-      tierMoves: this.#tiers.moves(),
-      ...(parked === undefined ? {} : { parked }),
-      ...(diskTrouble === undefined ? {} : { diskTrouble }),
     };
-  }
-
-  /**
-   * The disk's trouble, if any. A node that cannot save whom it obeys accepts no segments, because
-   * its promises would not survive a restart.
-   */
-  diskTrouble(nowMs: number): DiskTrouble | undefined {
-    const trouble = this.#options.store.trouble(nowMs);
-    const { saveError } = this.identity;
-    if (saveError === '') return trouble;
-    return { full: trouble?.full ?? false, writeError: trouble?.writeError || saveError };
   }
 
   async listHoldings(request: ListHoldingsRequest): Promise<ListHoldingsResponse> {
@@ -418,33 +355,16 @@ export class Datanode {
     return outgoingSegment({ keyspaceUid, segmentId }, this.holdings, this.#options.store);
   }
 
-  /** Takes a segment of which a read from disk was damaged out of service, once. */
-  #onDamage(segment: DiskSegment, error: SteleError): void {
-    const { background, log, store } = this.#options;
-    const { id: segmentId, keyspaceUid, shard } = segment.meta;
-    if (this.holdings.readable(keyspaceUid, segmentId) !== segment) return;
-    this.disk.stats.damaged++;
-    this.holdings.remove(keyspaceUid, segmentId);
-    const about = { keyspace: keyspaceUid, shard, segment: segmentId, err: error.message };
-    log.error(about, 'a bad copy was found on disk; it is fetched again from another datanode');
-    background.run('quarantine', async () => {
-      await store.quarantine(store.fileOf(keyspaceUid, segmentId));
-    });
-  }
-
   async close(): Promise<void> {
     this.brake.close();
     this.#segmentOrders.close();
     this.merger.close();
-    this.#tiers.close();
-    this.holdings.closeFiles();
+    this.storage.stop();
     this.disk.cache.clear();
-    this.#startupVerification.stop();
     for (const closing of [
       this.identity.close(),
       this.#lastKnown.close(),
-      this.#startupVerifier.close(),
-      this.#verifier.close(),
+      this.storage.close(),
       this.#work.close(),
       this.disk.source.close(),
     ]) {

@@ -27,6 +27,7 @@ import { startRespListener } from '../resp/server/listener.ts';
 import type { RespListener } from '../resp/server/listener.ts';
 import { directLink } from './endpoints/direct-link.ts';
 import { datanodeService, datanodeLookupService } from './endpoints/grpc-service.ts';
+import { processOverhead } from './process-overhead.ts';
 import { startDatanodeHttp } from './endpoints/http.ts';
 import { threadSource } from './disk/open-source.ts';
 import { NodeIdentity } from './identity.ts';
@@ -37,6 +38,7 @@ import { DatanodeRespBackend } from './endpoints/resp-backend.ts';
 import { memoryLimits } from './settings.ts';
 import type { DatanodeSettings } from './settings.ts';
 import { openNode, runNode } from './start-node.ts';
+import type { OpenNodeOptions } from './start-node.ts';
 import { LookupServiceService } from '../proto/gen/stele/v1/lookup.ts';
 
 const CLOSE_DEADLINE_MS = 5000;
@@ -50,6 +52,8 @@ export interface StartDatanodeOptions {
   readonly linkFactory?: LinkFactory;
   /** How the master is reached. Default: gRPC at `settings.master`. */
   readonly registrar?: Registrar;
+  /** Whether nothing else runs in this process, so that --memory-max is about all of it. */
+  readonly isAlone?: boolean;
   /** Called when the master wants this process to be restarted; only with --restartable. */
   readonly onRestart?: () => void;
 }
@@ -99,18 +103,9 @@ async function startLocked(
   const { access, audit, tls } = appearance;
   const parts = { background, log };
   const node = await openNode({
+    ...nodeSettings(settings, options),
     identity,
-    folder: settings.dataDir,
-    diskReserveBytes: settings.diskReserve,
     links: options.linkFactory ?? new GrpcLinkFactory(appearance),
-    zone: settings.zone,
-    ...memoryLimits(settings),
-    blockSource: threadSource(settings.diskIo, settings.diskThreads, log),
-    copyConcurrency: settings.copyConcurrency,
-    openObjectStore: ({ url, ...how }) => openStore(url, how),
-    serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,
-    onRestart: settings.restartable ? options.onRestart : undefined,
-    hasIntakeBrake: settings.intakeBrake === 'on',
     ...parts,
   });
   const unfollow =
@@ -153,6 +148,27 @@ async function startLocked(
       await appearance.close();
       lock.release();
     },
+  };
+}
+
+/** The part of a node's options that follows from settings alone. */
+function nodeSettings(
+  settings: DatanodeSettings,
+  { isAlone = false, log, onRestart }: StartDatanodeOptions,
+): Omit<OpenNodeOptions, 'identity' | 'links' | 'background' | 'log'> {
+  const blockSource = threadSource(settings.diskIo, settings.diskThreads, log);
+  return {
+    folder: settings.dataDir,
+    diskReserveBytes: settings.diskReserve,
+    zone: settings.zone,
+    ...memoryLimits(settings),
+    overhead: isAlone ? processOverhead(settings, blockSource) : undefined,
+    blockSource,
+    copyConcurrency: settings.copyConcurrency,
+    openObjectStore: ({ url, ...how }) => openStore(url, how),
+    serveWithoutMasterMaxMs: settings.serveWithoutMasterMax,
+    onRestart: settings.restartable ? onRestart : undefined,
+    hasIntakeBrake: settings.intakeBrake === 'on',
   };
 }
 

@@ -11,7 +11,7 @@ import {
   WEIGHT_MIN,
 } from '../base/limits.ts';
 import { LOG_LEVELS } from '../base/log.ts';
-import { segmentBytesDefault } from '../base/process/usable-memory.ts';
+import { memoryMaxDefault } from '../base/process/usable-memory.ts';
 import { formatBytes } from '../base/units.ts';
 import { timingOptions } from '../resp/commands/timing-settings.ts';
 import { tlsOptions } from '../transport/tls/tls-settings.ts';
@@ -53,12 +53,12 @@ export const datanodeSettings = settingsOf({
     'this process is started again when it ends, so the master may restart it',
   ),
   memoryMax: option.bytes(
-    'bytes of segments this node may hold',
-    String(segmentBytesDefault()),
+    'memory that this process may take: segments, indexes, caches, and what it needs beside data',
+    String(memoryMaxDefault()),
     { min: 1024 * 1024, max: 64 * TIB },
     {
       defaultText:
-        'three quarters of the memory of the machine or container, less if that leaves less than 256 MiB',
+        'three quarters of the memory of the machine or container and 128 MiB, at most seven eighths',
     },
   ),
   diskCache: option.optionalBytes(

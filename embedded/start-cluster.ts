@@ -18,6 +18,7 @@ import { SteleError, toSteleError } from '../base/errors.ts';
 import { silentLogger } from '../base/log.ts';
 import type { Logger } from '../base/log.ts';
 import { openTracing } from '../base/process/tracing.ts';
+import { RUNTIME_BYTES } from '../base/process/usable-memory.ts';
 import { startDatanode } from '../datanode/server.ts';
 import type { RunningDatanode } from '../datanode/server.ts';
 import { datanodeSettings } from '../datanode/settings.ts';
@@ -160,8 +161,9 @@ class InProcessCluster implements LocalCluster, LinkFactory {
     const master = await this.#startMaster(0, etcd, access);
     for (let at = 1; at < masters; at++) await this.#startMaster(at, etcd, access);
     await this.#awaitHealth(master, () => true);
-    // The datanodes share one machine: each gets an equal part of the default limit.
-    const memoryMax = Math.floor(datanodeSettings.options.memoryMax.defaultValue / datanodes);
+    // The datanodes share one process: each gets an equal part of its memory.
+    const { defaultValue } = datanodeSettings.options.memoryMax;
+    const memoryMax = Math.floor((defaultValue - RUNTIME_BYTES) / datanodes);
     for (let index = 0; index < datanodes; index++) {
       await this.#startNode(index, master.registrar, { ...access, memoryMax });
     }

@@ -21,7 +21,7 @@ import type { ReadCounters } from './gen/stele/v1/counters.ts';
 import { LoadMode } from './gen/stele/v1/load.ts';
 import type { AppendOutcome, LoadGate, LoadStatus } from './gen/stele/v1/load.ts';
 import { NodeState } from './gen/stele/v1/view.ts';
-import type { NodeAddress } from './gen/stele/v1/view.ts';
+import type { NodeAddress, Warming } from './gen/stele/v1/view.ts';
 import { healthWord, loadStateWord, nodeStateWord, tierWord } from './view-words.ts';
 
 export type Json = Record<string, unknown>;
@@ -242,6 +242,10 @@ function nodeJson(summary: NodeSummary): Json {
     memory_limit_bytes: summary.memoryLimitBytes,
     resident_bytes: summary.residentBytes,
     disk_tier_bytes: summary.diskTierBytes,
+    index_bytes: summary.indexBytes,
+    cache_bytes: summary.cacheBytes,
+    accounted_bytes: summary.accountedBytes,
+    warming: warmingJson(summary.warming),
     disk_free_bytes: summary.diskFreeBytes,
     lookups_total: summary.lookupsTotal,
     silent_ms: summary.silentMs,
@@ -251,6 +255,13 @@ function nodeJson(summary: NodeSummary): Json {
     virtual_nodes: summary.virtualNodes,
     release: summary.release ?? null,
   };
+}
+
+function warmingJson(warming: Warming | undefined): Json | null {
+  if (warming === undefined) return null;
+  const { bytesDone, bytesTotal, segmentsDone, segmentsTotal } = warming;
+  const segments = { segments_done: segmentsDone, segments_total: segmentsTotal };
+  return { ...segments, bytes_done: bytesDone, bytes_total: bytesTotal };
 }
 
 export function readCountersJson({ nodes, own }: GetReadCountersResponse): Json {

@@ -1,19 +1,24 @@
-// The memory that this process may use, with the limit of its container, and the part for segments.
+// The memory that this process may use, with the limit of its container, and what it needs of that
+// beside data.
 //
-//   usable   1/4          3/4             1/4 to 3/4: segments (--memory-max)
-//   |--------|-------------|------|       the rest: Node.js, threads, requests in flight
-//                       at least 256 MiB
+//   usable   up to --memory-max                                              the rest
+//   |---------------------------------------------------------------------|-----------|
+//   | overhead: runtime, threads, buffers, replies |          data         | system, page cache, loaders
 //
-// Measured in control groups of 300 and 512 MiB, full of segments, under loads that replace all of
-// them: a datanode takes 45 MiB beside its segments, plus some 60 MiB of mapped program files.
-// Clients come on top of that.
+// Measured: a datanode without data takes 104 MiB (45 of it mapped program files), and under loads in
+// control groups of 300 and 512 MiB, full of segments, about as much beside its segments. Each thread
+// that reads from disk takes 8 MiB.
 
 import { totalmem } from 'node:os';
 import { formatBytes } from '../units.ts';
 
 const MiB = 1024 ** 2;
-/** Memory of a process beside its segments. */
-const ROOM_BYTES = 256 * MiB;
+/** The program, its heap, and the threads that verify and merge. */
+export const RUNTIME_BYTES: number = 112 * MiB;
+/** A thread of few objects. */
+export const THREAD_BYTES: number = 8 * MiB;
+/** Data has at least this share of --memory-max: a small limit is one for data rather than for a process. */
+const DATA_SHARE_MIN = 0.5;
 /** With less memory there is little room for data. */
 const USABLE_BYTES_MIN = 512 * MiB;
 
@@ -30,27 +35,31 @@ export function usableMemoryBytes(
 }
 
 /**
- * Default limit in bytes for the segments of each of `processes` processes that share the memory.
+ * Default of --memory-max in bytes for each of `processes` processes that share the memory: three
+ * quarters of it, and a little more of a small one, which has nothing else to do with it.
  */
-export function segmentBytesDefault(processes = 1, usableBytes = usableMemoryBytes()): number {
-  const beside = usableBytes - processes * ROOM_BYTES;
-  const all = Math.max(usableBytes / 4, Math.min((usableBytes * 3) / 4, beside));
+export function memoryMaxDefault(processes = 1, usableBytes = usableMemoryBytes()): number {
+  const all = Math.min((usableBytes * 3) / 4 + 128 * MiB * processes, (usableBytes * 7) / 8);
   return Math.floor(all / processes);
 }
 
+/** The part of `memoryMaxBytes` that is set aside for `needed` bytes that are not data. */
+export function overheadBytes(memoryMaxBytes: number, needed: number): number {
+  return Math.floor(Math.min(needed, memoryMaxBytes * (1 - DATA_SHARE_MIN)));
+}
+
 /**
- * Why a process with this limit for segments may be killed for lack of memory; undefined if it
- * should not be.
+ * Why a process with this limit may be killed for lack of memory; undefined if it should not be.
  */
 export function memoryWarning(
   memoryMaxBytes: number,
   usableBytes = usableMemoryBytes(),
 ): string | undefined {
   const usable = formatBytes(usableBytes);
-  const room = formatBytes(ROOM_BYTES);
   if (usableBytes < USABLE_BYTES_MIN) {
-    return `this process may use ${usable} of memory in total, and needs up to ${room} beside segments; give it ${formatBytes(USABLE_BYTES_MIN)} or more, or the system may kill it`;
+    return `this process may use ${usable} of memory in total, and needs ${formatBytes(RUNTIME_BYTES)} and more beside data; give it ${formatBytes(USABLE_BYTES_MIN)} or more, or the system may kill it`;
   }
-  if (memoryMaxBytes + ROOM_BYTES <= usableBytes) return undefined;
-  return `--memory-max ${formatBytes(memoryMaxBytes)} leaves less than ${room} of the ${usable} that this process may use; lower it, or the system may kill the process`;
+  const beside = usableBytes - memoryMaxBytes;
+  if (beside >= Math.floor(usableBytes / 8)) return undefined;
+  return `--memory-max ${formatBytes(memoryMaxBytes)} leaves less than an eighth of the ${usable} that this process may use; lower it, or the system may kill the process`;
 }

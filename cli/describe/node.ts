@@ -7,8 +7,9 @@ import { shorten } from '../../base/ids.ts';
 import { latencyQuantileMs } from '../../base/process/latency.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { NodeCounters, NodeSummary } from '../../proto/gen/stele/v1/cluster.ts';
+import type { Warming } from '../../proto/gen/stele/v1/view.ts';
 import { nodesJson, readsJson } from '../../proto/json-shapes.ts';
-import { nodeStateText } from '../listings/nodes.ts';
+import { nodeStateText, otherBytes } from '../listings/nodes.ts';
 import type { Output } from '../output.ts';
 import { formatCount } from '../text-table.ts';
 import type { Admin } from '../with-admin.ts';
@@ -55,7 +56,7 @@ export async function describeNode(admin: Admin, id: string, output: Output): Pr
 }
 
 function fieldsOf(summary: NodeSummary, { paint }: Output, isLastView: boolean): Field[] {
-  const { node } = summary;
+  const { node, warming } = summary;
   const { host = '', grpcPort = 0, httpPort = 0, respPort = 0 } = node?.address ?? {};
   const limit = summary.memoryLimitBytes;
   return [
@@ -69,15 +70,31 @@ function fieldsOf(summary: NodeSummary, { paint }: Output, isLastView: boolean):
     ['Release', releaseText(summary)],
     ['Weight', `${summary.weight}, ${formatCount(summary.virtualNodes)} virtual nodes`],
     ['Replicas', formatCount(summary.replicas)],
-    ['Segments in memory', formatBytes(summary.segmentBytes)],
-    ['Segments on disk', `${formatBytes(summary.diskTierBytes)}, in keyspaces of that tier`],
+    ['Segments in memory', memoryText(summary)],
+    ['Segments on disk', `${formatBytes(summary.diskTierBytes)}, of which records are read`],
+    ...(warming === undefined ? [] : [['Warming', warmingProgress(warming)] satisfies Field]),
     [
       'Resident memory',
-      `${formatBytes(summary.residentBytes)}${limit === 0 ? '' : `, at most ${formatBytes(limit)} of segments`}`,
+      `${formatBytes(summary.residentBytes)}${limit === 0 ? '' : ` of ${formatBytes(limit)}`}, ${formatBytes(summary.accountedBytes)} accounted for`,
     ],
     ['Disk free', formatBytes(summary.diskFreeBytes)],
     ['View lag', String(summary.viewLag)],
   ];
+}
+
+function memoryText(summary: NodeSummary): string {
+  const { cacheBytes, indexBytes, segmentBytes } = summary;
+  const parts = [
+    formatBytes(segmentBytes - indexBytes),
+    `${formatBytes(indexBytes)} of indexes of those on disk`,
+    `${formatBytes(cacheBytes)} of cached records`,
+    `${formatBytes(otherBytes(summary))} of other memory`,
+  ];
+  return parts.join(', ');
+}
+
+function warmingProgress({ bytesDone, bytesTotal, segmentsDone, segmentsTotal }: Warming): string {
+  return `${formatCount(segmentsDone)} of ${formatCount(segmentsTotal)} segments (${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}) are in memory again`;
 }
 
 /** `0-3, 7 (5 shards)`. */

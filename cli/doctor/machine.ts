@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { wallClockIso } from '../../base/clock.ts';
 import { CONNECTIONS_MAX_DEFAULT } from '../../base/limits.ts';
 import { connectionsWithin } from '../../base/process/descriptors.ts';
-import { memoryWarning, segmentBytesDefault } from '../../base/process/usable-memory.ts';
+import { memoryMaxDefault, memoryWarning } from '../../base/process/usable-memory.ts';
 import { formatBytes } from '../../base/units.ts';
 import { formatCount } from '../text-table.ts';
 import { ok, warn } from './finding.ts';
@@ -58,9 +58,9 @@ function openFiles({ openFilesMax }: Machine): Finding {
 }
 
 function memory({ usableMemoryBytes }: Machine): Finding {
-  const segments = segmentBytesDefault(1, usableMemoryBytes);
-  const text = `${formatBytes(usableMemoryBytes)} may be used, ${formatBytes(segments)} of it for the segments of one datanode`;
-  const warning = memoryWarning(segments, usableMemoryBytes);
+  const limit = memoryMaxDefault(1, usableMemoryBytes);
+  const text = `${formatBytes(usableMemoryBytes)} may be used, ${formatBytes(limit)} of it by one datanode`;
+  const warning = memoryWarning(limit, usableMemoryBytes);
   return warning === undefined ? ok('memory', text) : warn('memory', text, `${warning}.`);
 }
 

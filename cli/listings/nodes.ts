@@ -9,7 +9,7 @@ import { nodeStateWord } from '../../proto/view-words.ts';
 import { hostAndPort } from '../../base/address.ts';
 import type { Listing, ListingColumn, SeenBy } from './listing.ts';
 import { formatCount } from '../text-table.ts';
-import { releaseText } from '../words.ts';
+import { releaseText, warmingText } from '../words.ts';
 
 export const NODES: Listing<Pick<ListNodesResponse, 'nodes' | 'noLeader'>, NodeSummary> = {
   columns: [
@@ -23,6 +23,9 @@ export const NODES: Listing<Pick<ListNodesResponse, 'nodes' | 'noLeader'>, NodeS
     number('REPLICAS', ({ replicas }) => String(replicas)),
     number('SEGMENTS', ({ segmentBytes }) => formatBytes(segmentBytes)),
     { ...number('DISK TIER', ({ diskTierBytes }) => formatBytes(diskTierBytes)), wide: true },
+    { ...number('INDEXES', ({ indexBytes }) => formatBytes(indexBytes)), wide: true },
+    { ...number('CACHE', ({ cacheBytes }) => formatBytes(cacheBytes)), wide: true },
+    { ...number('OTHER', (node) => formatBytes(otherBytes(node))), wide: true },
     number('RESIDENT', ({ residentBytes }) => formatBytes(residentBytes)),
     { ...number('LIMIT', ({ memoryLimitBytes }) => formatBytes(memoryLimitBytes)), wide: true },
     number('DISK FREE', ({ diskFreeBytes }) => formatBytes(diskFreeBytes)),
@@ -48,6 +51,11 @@ function addressCell(port: (address: NodeAddress) => number): (row: NodeSummary)
     node?.address === undefined ? '-' : hostAndPort(node.address.host, port(node.address));
 }
 
+/** Memory that is accounted for, apart from segments, indexes and the cache. */
+export function otherBytes({ accountedBytes, cacheBytes, segmentBytes }: NodeSummary): number {
+  return Math.max(0, accountedBytes - cacheBytes - segmentBytes);
+}
+
 /** The state in words and in its colour, with what is wrong or left to do. */
 export function nodeStateText(summary: NodeSummary, { isLastView, paint }: SeenBy): string {
   const state = nodeStateWord(summary.node?.state ?? NodeState.UNSPECIFIED).toLowerCase();
@@ -58,7 +66,7 @@ export function nodeStateText(summary: NodeSummary, { isLastView, paint }: SeenB
       return paint('yellow', `initializing ${Math.floor(progress * 100)}%`);
     case 'serving':
       if (trouble !== '') return paint('yellow', `serving (${trouble})`);
-      return paint('green', state);
+      return paint('green', `${state}${warmingText(summary)}`);
     case 'down':
     case 'suspect':
       if (trouble !== '') return paint('red', `${state} (${trouble})`);

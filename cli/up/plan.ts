@@ -14,7 +14,7 @@ import { keyspaceName, shorten } from '../../base/ids.ts';
 import type { KeyspaceName } from '../../base/ids.ts';
 import { assertShardCount } from '../../base/shard-count.ts';
 import { durationText } from '../../base/units.ts';
-import { segmentBytesDefault } from '../../base/process/usable-memory.ts';
+import { memoryMaxDefault } from '../../base/process/usable-memory.ts';
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import { hostAndPort, reachedHere } from '../../base/address.ts';
 
@@ -121,7 +121,7 @@ function portFlags(
  */
 export function memoryWords(datanodes: number, source: SettingSource | undefined): string[] {
   if (source !== 'default') return [];
-  return ['--memory-max', String(segmentBytesDefault(datanodes))];
+  return ['--memory-max', String(memoryMaxDefault(datanodes))];
 }
 
 /**

@@ -27,6 +27,14 @@ interface NodeAddress {
   readonly grpc_port: number;
 }
 
+/** How far a datanode has read into memory what it serves from disk. */
+interface Warming {
+  readonly segments_done: number;
+  readonly segments_total: number;
+  readonly bytes_done: number;
+  readonly bytes_total: number;
+}
+
 export interface Node {
   readonly id: string;
   readonly state: NodeState;
@@ -39,6 +47,10 @@ export interface Node {
   readonly memory_limit_bytes: number | null;
   readonly resident_bytes: number | null;
   readonly disk_tier_bytes: number | null;
+  readonly index_bytes: number | null;
+  readonly cache_bytes: number | null;
+  readonly accounted_bytes: number | null;
+  readonly warming: Warming | null;
   readonly disk_free_bytes: number | null;
   readonly lookups_total: number | null;
   readonly silent_ms: number | null;

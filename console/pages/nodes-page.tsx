@@ -115,8 +115,17 @@ function Cells({ node, latencyMs }: { readonly node: Node; readonly latencyMs: n
   );
 }
 
-function stateText({ drain_left: left, progress, silent_ms: silent, state }: Node): string {
+function stateText({
+  drain_left: left,
+  progress,
+  silent_ms: silent,
+  state,
+  warming,
+}: Node): string {
   if (state === 'INITIALIZING') return progress === null ? '' : percent(progress);
+  if (warming !== null) {
+    return `warming: ${bytes(warming.bytes_done)} of ${bytes(warming.bytes_total)} in memory`;
+  }
   if (state === 'DRAINING') return left === null ? '' : `${count(left)} copies left`;
   return silent === null || silent === 0 ? '' : `silent for ${duration(silent)}`;
 }

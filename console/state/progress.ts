@@ -79,7 +79,12 @@ function jobsLeft({ copies, nodes, shards }: Health): Left[] {
     const title = running > 0 ? 'Repair: copying what lost a copy' : 'Repair: waiting to begin';
     jobs.push({ id: 'repair', title, left: missing, unit: 'shards' });
   }
-  for (const { drain_left: left, id, progress, state } of nodes) {
+  for (const { drain_left: left, id, progress, state, warming } of nodes) {
+    if (warming !== null) {
+      const title = `Start of ${id}: reading into memory what it serves from disk`;
+      const { segments_done: done, segments_total: of } = warming;
+      jobs.push({ id: `warming ${id}`, title, left: of - done, unit: 'segments', of });
+    }
     if (state === 'DRAINING' && left !== null && left > 0) {
       jobs.push({ id: `drain ${id}`, title: `Drain of ${id}`, left, unit: 'copies' });
     }

@@ -36,6 +36,8 @@ export interface BlockSource {
     blockBytes: number,
     receiver: BlockReceiver,
   ): void;
+  /** Memory that reads in progress take. */
+  readonly bufferBytes: number;
   close(): Promise<void>;
 }
 

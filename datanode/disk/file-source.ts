@@ -19,6 +19,9 @@ export class FileSource implements BlockSource {
     this.#env = env;
   }
 
+  /** Each read has its own buffer, for a moment. */
+  readonly bufferBytes = 0;
+
   async open(path: string): Promise<BlockFile> {
     return new CountedFile(path, await this.#env.files.open(path, 'r'));
   }

@@ -17,6 +17,7 @@ import { getSystemErrorName } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
+import { THREAD_BYTES } from '../../base/process/usable-memory.ts';
 import type { Logger } from '../../base/log.ts';
 import { READ_MS_MAX } from './block-source.ts';
 import type { BlockFile, BlockReceiver, BlockSource } from './block-source.ts';
@@ -91,6 +92,8 @@ export class ThreadSource implements BlockSource {
   #taken = 0;
   #sentMs = 0;
   #isWatching = false;
+  /** Resolves when the first thread runs. */
+  #isReady: Promise<unknown> | undefined;
   #poll: NodeJS.Timeout | undefined;
   #sweptMs = 0;
   #isClosed = false;
@@ -99,8 +102,15 @@ export class ThreadSource implements BlockSource {
     this.#options = options;
   }
 
+  /** What threads that are running take counts as well. */
+  get bufferBytes(): number {
+    return this.#workers.length * THREAD_BYTES + this.#inProgress * SLOT_BYTES + this.#largeBytes;
+  }
+
   async open(path: string): Promise<BlockFile> {
     this.#start();
+    // A read must not wait for the threads to start: on a busy machine that takes longer than a read may.
+    await this.#isReady;
     const direct = this.#options.io === 'direct' ? constants.O_DIRECT : 0;
     return new CountedFile(path, await open(path, constants.O_RDONLY | direct));
   }
@@ -148,6 +158,10 @@ export class ThreadSource implements BlockSource {
   #start(): void {
     if (this.#workers.length > 0 || this.#isClosed) return;
     for (let count = 0; count < this.#options.threads; count++) this.#startThread();
+    const runs = this.#workers.map(
+      (worker) => new Promise((resolve) => worker.once('online', resolve).once('exit', resolve)),
+    );
+    this.#isReady = Promise.race(runs);
   }
 
   #startThread(): void {

@@ -31,20 +31,19 @@ export function datanodeMetrics(
   defineProcessMetrics(set, { role: 'datanode', faults });
   defineTlsMetrics(set, tls);
   defineAuditMetrics(set, audit);
-  const { brake, cluster, counters, holdings, limits, merger } = node;
+  const { brake, cluster, counters, holdings, merger } = node;
   set.value('stele_segments', 'Segments held', () => holdings.count);
-  set.value('stele_segment_bytes', 'Bytes of segments in memory', () => holdings.segmentBytes);
+  set.value(
+    'stele_segment_bytes',
+    'Bytes of segments in memory, and of indexes of those on disk',
+    () => holdings.segmentBytes,
+  );
   set.value(
     'stele_disk_tier_bytes',
     'Bytes of segment files in the disk tier',
     () => holdings.diskBytes,
   );
-  set.value(
-    'stele_segments_not_loaded',
-    'Segments left on disk at the start because they are above the memory limit',
-    () => node.notLoadedTotal,
-  );
-  set.value('stele_memory_limit_bytes', 'Bytes of segments allowed', () => limits.memoryMaxBytes);
+  memoryMetrics(set, node);
   set.value('stele_lookups_total', 'Keys looked up since the start', () => counters.lookups);
   set.times(
     'stele_lookup_seconds',
@@ -53,7 +52,11 @@ export function datanodeMetrics(
     () => Object.entries(counters.latency).map(([protocol, times]) => [{ protocol }, times]),
   );
   keyspaceMetrics(set, node);
-  set.value('stele_quarantined_total', 'Segments found corrupt', () => node.quarantinedTotal);
+  set.value(
+    'stele_quarantined_total',
+    'Segments found corrupt',
+    () => node.report.quarantinedTotal,
+  );
   scrubMetrics(set, node);
   set.value('stele_merges_total', 'Shards whose deltas were merged', () => merger.doneTotal);
   set.value('stele_merges_waiting', 'Merges queued or running', () => merger.waiting);
@@ -84,13 +87,43 @@ export function datanodeMetrics(
   return set;
 }
 
+function memoryMetrics(set: MetricSet, node: Datanode): void {
+  const { memory, tiers } = node.storage;
+  set.value(
+    'stele_segments_not_loaded',
+    'Segments left on disk because they are above the memory limit, although they belong into memory',
+    () => node.storage.notLoadedTotal,
+  );
+  set.value(
+    'stele_memory_limit_bytes',
+    'Bytes of memory that the process may take',
+    () => node.memoryMaxBytes,
+  );
+  set.series('stele_memory_bytes', 'Memory that is accounted for, by what it is used for', () =>
+    Object.entries(memory.inUse).map(([part, bytes]) => [{ part }, bytes]),
+  );
+  set.value(
+    'stele_memory_unaccounted_bytes',
+    'Resident memory of the process that is not accounted for; below 0: accounted for and not resident',
+    () => process.memoryUsage.rss() - memory.accountedBytes,
+  );
+  set.value(
+    'stele_warming_bytes',
+    'Bytes of segments that were on disk at the start and are not in memory yet, although they belong there',
+    () => {
+      const { bytesDone = 0, bytesTotal = 0 } = tiers.warming() ?? {};
+      return bytesTotal - bytesDone;
+    },
+  );
+}
+
 function diskMetrics(set: MetricSet, node: Datanode): void {
   set.value(
     'stele_disk_free_bytes',
     'Free space of the disk with the data folder',
     () => node.diskFreeBytes,
   );
-  const trouble = (): DiskTrouble | undefined => node.diskTrouble(monotonicNowMs());
+  const trouble = (): DiskTrouble | undefined => node.report.diskTrouble(monotonicNowMs());
   set.value('stele_disk_full', '1 while the disk has no room for segments; otherwise 0', () =>
     Number(trouble()?.full === true),
   );

@@ -1,6 +1,7 @@
 // Whether a read sent to this node now would be answered, and by which view.
 
 import { monotonicNowMs } from '../../base/clock.ts';
+import { formatBytes } from '../../base/units.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { ClusterView } from '../../proto/gen/stele/v1/view.ts';
 import type { Datanode } from '../node.ts';
@@ -48,10 +49,7 @@ export function readinessChecks(node: Datanode, ofCluster: boolean): Check[] {
       passed: view !== undefined && !node.contact.isOutdated(nowMs),
     },
   ];
-  if (node.notLoadedTotal > 0) {
-    const text = `trouble: ${node.notLoadedTotal} segments are above the memory limit (--memory-max) and were left on disk`;
-    checks.push({ text, passed: true });
-  }
+  for (const text of storageNotes(node)) checks.push({ text, passed: true });
   const refusal = node.contact.refusal(nowMs);
   if (refusal !== undefined) checks.push({ text: refusal.message, passed: false });
   if (ofCluster && view !== undefined) {
@@ -64,6 +62,23 @@ export function readinessChecks(node: Datanode, ofCluster: boolean): Check[] {
     checks.push({ text, passed: shards.length === 0 });
   }
   return checks;
+}
+
+/** What there is to say of segments that are not where they belong. */
+function storageNotes({ storage: { notLoadedTotal, tiers } }: Datanode): string[] {
+  const notes: string[] = [];
+  const warming = tiers.warming();
+  if (warming !== undefined) {
+    const { bytesDone, bytesTotal, segmentsDone, segmentsTotal } = warming;
+    notes.push(
+      `warming: ${segmentsDone} of ${segmentsTotal} segments (${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}) are in memory, the others are read from disk`,
+    );
+  }
+  if (notLoadedTotal > 0) {
+    const text = `trouble: ${notLoadedTotal} segments are above the memory limit (--memory-max) and were left on disk`;
+    notes.push(text);
+  }
+  return notes;
 }
 
 /** Shards without any serving datanode. Empty while there is no data yet. */

@@ -24,8 +24,8 @@ export function datanodeInfo(
     uptimeMs: monotonicNowMs() - startedAtMs,
     listener,
     isLoading: notReadyReason(node) !== undefined,
-    memoryUsedBytes: node.holdings.segmentBytes,
-    memoryMaxBytes: node.limits.memoryMaxBytes,
+    memoryUsedBytes: node.storage.memory.accountedBytes,
+    memoryMaxBytes: node.memoryMaxBytes,
     more: {
       server: { run_id: incarnation, stele_node: nodeId, availability_zone: zoneOf(node) },
       memory: {

@@ -31,7 +31,7 @@ export interface DiskReadsOptions {
 
 export class DiskReads implements DiskLookupHost {
   readonly source: BlockSource;
-  readonly stats = { reads: 0, bytes: 0, failures: 0, damaged: 0 };
+  readonly stats = { reads: 0, bytes: 0, failures: 0 };
   readonly #options: DiskReadsOptions;
   readonly cache: RecordCache;
   /** Bytes of the record that `lookUpNow` has found, in memory or as the index says. */

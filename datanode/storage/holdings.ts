@@ -36,6 +36,15 @@ export type ReadableSegment = Segment | DiskSegment;
 /** Where the segments of a keyspace should be. `none`: on disk only, while it is suspended. */
 export type Tier = 'memory' | 'disk' | 'none';
 
+/** A segment that is not where the tier of its keyspace wants it. */
+export interface Misplaced {
+  readonly segmentId: string;
+  /** Of its file. */
+  readonly byteLength: number;
+  /** What it takes of memory where it is. */
+  readonly memoryBytes: number;
+}
+
 interface Held {
   /** Undefined while parked. */
   segment: ReadableSegment | undefined;
@@ -52,7 +61,8 @@ export class Holdings {
   readonly #listeners = new Set<(held: HeldSegment) => void>();
   #journal: Change[] = [];
   #revision = 1;
-  #segmentBytes = 0;
+  #wholeBytes = 0;
+  #indexBytes = 0;
   #diskBytes = 0;
   #count = 0;
 
@@ -62,7 +72,12 @@ export class Holdings {
 
   /** Bytes of memory that segments take: whole ones, and the indexes of those on disk. */
   get segmentBytes(): number {
-    return this.#segmentBytes;
+    return this.#wholeBytes + this.#indexBytes;
+  }
+
+  /** The part of `segmentBytes` for indexes and checksums of segments whose records are on disk. */
+  get indexBytes(): number {
+    return this.#indexBytes;
   }
 
   /** Bytes of the files of segments whose records are read from disk. */
@@ -151,24 +166,41 @@ export class Holdings {
   }
 
   /** The segments that are not where the keyspace's tier wants them. */
-  misplacedOf(keyspaceUid: string): { readonly segmentId: string; readonly byteLength: number }[] {
+  misplacedOf(keyspaceUid: string): Misplaced[] {
     const tier = this.tierOf(keyspaceUid);
-    const misplaced = [];
+    const misplaced: Misplaced[] = [];
     for (const [segmentId, { byteLength, segment }] of this.#byKeyspace.get(keyspaceUid) ?? []) {
-      if (!isPlaced(segment, tier)) misplaced.push({ segmentId, byteLength });
+      if (isPlaced(segment, tier)) continue;
+      misplaced.push({ segmentId, byteLength, memoryBytes: memoryOf(segment) });
     }
     return misplaced;
+  }
+
+  /** Memory that the segments of a keyspace take, and bytes of their files. */
+  bytesOf(keyspaceUid: string): { readonly memoryBytes: number; readonly fileBytes: number } {
+    let [memoryBytes, fileBytes] = [0, 0];
+    for (const { byteLength, segment } of this.#byKeyspace.get(keyspaceUid)?.values() ?? []) {
+      memoryBytes += memoryOf(segment);
+      fileBytes += byteLength;
+    }
+    return { memoryBytes, fileBytes };
   }
 
   #setSegment(held: Held, segment: ReadableSegment | undefined): void {
     const before = held.segment;
     held.segment = segment;
-    this.#segmentBytes += memoryOf(segment) - memoryOf(before);
-    if (before !== undefined && !isInMemory(before)) {
-      this.#diskBytes -= held.byteLength;
-      before.file.close();
+    this.#account(held, before, -1);
+    this.#account(held, segment, 1);
+    if (before !== undefined) closeIfOnDisk(before);
+  }
+
+  #account({ byteLength }: Held, segment: ReadableSegment | undefined, sign: 1 | -1): void {
+    if (segment === undefined) return;
+    if (isInMemory(segment)) this.#wholeBytes += sign * memoryOf(segment);
+    else {
+      this.#indexBytes += sign * memoryOf(segment);
+      this.#diskBytes += sign * byteLength;
     }
-    if (segment !== undefined && !isInMemory(segment)) this.#diskBytes += held.byteLength;
   }
 
   /** Uids of the keyspaces with at least one segment. */

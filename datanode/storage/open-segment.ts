@@ -18,16 +18,18 @@ interface Parts {
   readonly store: DiskStore;
   readonly source: BlockSource;
   readonly verifier: Verifier;
-  readonly memory: MemoryBudget;
+  /** Absent: what is opened does not stay in memory. */
+  readonly memory: MemoryBudget | undefined;
 }
 
 /**
- * The segment, in memory if its blocks are too large to be read from disk. Throws CORRUPT,
- * UNKNOWN_FORMAT, MEMORY_LIMIT and the system's errors.
+ * The segment, in memory if its blocks are too large to be read from disk, or if it was read and its
+ * place `isMemory`. Throws CORRUPT, UNKNOWN_FORMAT, MEMORY_LIMIT and the system's errors.
  */
 export async function openOnDisk(
   file: Omit<SegmentFile, 'byteLength'>,
   { memory, source, store, verifier }: Parts,
+  isMemory = false,
 ): Promise<ReadableSegment> {
   const handle = await store.files.open(file.path, 'r');
   let footer: Buffer;
@@ -41,13 +43,13 @@ export async function openOnDisk(
   const { header, residentBytes } = resident;
   const isKnown = sealOfFooter(footer) === store.verified.knownSeal(file);
   const needed = isKnown && isReadable(header) ? residentBytes : header.fileBytes;
-  const release = memory.reserve(needed);
+  const release = memory?.reserve(needed);
   try {
     if (isKnown && isReadable(header)) return diskSegment(resident, await source.open(file.path));
     const segment = await verifier.verifyFile(file);
-    if (!isReadable(header)) return segment;
+    if (isMemory || !isReadable(header)) return segment;
     return diskSegment(residentOf(segment), await source.open(file.path));
   } finally {
-    release();
+    release?.();
   }
 }

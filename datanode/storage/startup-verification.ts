@@ -1,6 +1,13 @@
-// Startup verification: a starting datanode verifies every segment file it finds, holds the good
-// ones and quarantines the bad ones. Of the disk tier only index and checksums are read
-// (open-segment.ts), so that a large one serves within seconds.
+// Startup verification: a starting datanode opens every segment file it finds, holds the good ones
+// and quarantines the bad ones. Of large data only header, index and checksums are read
+// (open-segment.ts), so that it serves within seconds, whatever the tier:
+//
+//     tier memory   opened on disk, and moved into memory while it is served (tiers.ts); read at once if
+//                   all of this tier is so little that this is faster
+//     tier disk     opened on disk
+//     suspended     opened on disk, and parked
+//
+// A file of which it is not known that it passed the full check is read and checked in full first.
 //
 // Data above the memory limit stays on disk and is reported: lowering the limit must not end the
 // process.
@@ -13,7 +20,7 @@ import type { Env } from '../../base/env.ts';
 import type { Logger } from '../../base/log.ts';
 import { shardNamedBy } from '../../base/segment-name.ts';
 import type { BlockSource } from '../disk/block-source.ts';
-import type { Holdings, ReadableSegment } from './holdings.ts';
+import type { Holdings } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { openOnDisk } from './open-segment.ts';
 import type { SegmentFile } from './segment-files.ts';
@@ -22,6 +29,8 @@ import type { Verifier } from './verifier.ts';
 
 /** Files read and verified in parallel. */
 const PARALLEL = 4;
+/** So much of the memory tier is read in less time than the threads take to start that would read it from disk. */
+const READ_AT_ONCE_BYTES_MAX = 64 * 1024 ** 2;
 
 export class StartupVerification {
   readonly #store: DiskStore;
@@ -34,6 +43,8 @@ export class StartupVerification {
   #bytesTotal = 0;
   #quarantined = 0;
   #notLoaded = 0;
+  readonly #readAtOnceBytesMax: number;
+  #isReadAtOnce = false;
   #done = false;
   #stopped = false;
   readonly #nowMs: () => number;
@@ -44,6 +55,8 @@ export class StartupVerification {
     readonly holdings: Holdings;
     readonly memory: MemoryBudget;
     readonly source: BlockSource;
+    /** Up to how many bytes the memory tier is read before it is served. */
+    readonly readAtOnceBytesMax?: number | undefined;
     readonly log: Logger;
     readonly env: Pick<Env, 'nowMs'>;
   }) {
@@ -52,6 +65,7 @@ export class StartupVerification {
     this.#holdings = options.holdings;
     this.#memory = options.memory;
     this.#source = options.source;
+    this.#readAtOnceBytesMax = options.readAtOnceBytesMax ?? READ_AT_ONCE_BYTES_MAX;
     this.#log = options.log;
     this.#nowMs = () => options.env.nowMs();
   }
@@ -68,7 +82,7 @@ export class StartupVerification {
     return this.#bytesTotal;
   }
 
-  /** Segments that were left on disk because of the memory limit. */
+  /** Segments of which not even the index was read, because of the memory limit. */
   get notLoadedTotal(): number {
     return this.#notLoaded;
   }
@@ -82,6 +96,9 @@ export class StartupVerification {
     const startMs = this.#nowMs();
     const files = await this.#store.list();
     this.#bytesTotal = files.reduce((sum, file) => sum + file.byteLength, 0);
+    const ofMemory = files.filter((file) => this.#holdings.tierOf(file.keyspaceUid) === 'memory');
+    const memoryBytes = ofMemory.reduce((sum, file) => sum + file.byteLength, 0);
+    this.#isReadAtOnce = memoryBytes <= this.#readAtOnceBytesMax;
     const queue = files[Symbol.iterator]();
     const work = async (): Promise<void> => {
       for (const file of queue) {
@@ -109,14 +126,9 @@ export class StartupVerification {
   }
 
   async #open(file: SegmentFile): Promise<void> {
-    let release: (() => void) | undefined;
-    const tier = this.#holdings.tierOf(file.keyspaceUid);
     try {
-      // A segment of a suspended keyspace does not stay in memory.
-      if (tier === 'memory') release = this.#memory.reserve(file.byteLength);
-      const segment =
-        tier === 'disk' ? await this.#openOnDisk(file) : await this.#verifier.verifyFile(file);
-      this.#holdings.add(file.keyspaceUid, file.segmentId, segment);
+      if (this.#isReadAtOnce && this.#memory.hasRoom(file.byteLength)) await this.#read(file);
+      else await this.#openOnDisk(file);
     } catch (thrown) {
       const error = toSteleError(thrown, 'IO');
       if (error.code === 'MEMORY_LIMIT') {
@@ -130,14 +142,29 @@ export class StartupVerification {
       const why = { file: file.path, code: error.code, err: error.message };
       this.#log.error({ ...about, ...why }, 'bad segment');
       if (error.code === 'CORRUPT') await this.#quarantine(file, error);
-    } finally {
-      release?.();
     }
   }
 
-  #openOnDisk(file: SegmentFile): Promise<ReadableSegment> {
-    const parts = { memory: this.#memory, source: this.#source, store: this.#store };
-    return openOnDisk(file, { ...parts, verifier: this.#verifier });
+  /** Reads a segment into memory, if that is its tier. */
+  async #read(file: SegmentFile): Promise<void> {
+    const { keyspaceUid, segmentId } = file;
+    if (this.#holdings.tierOf(keyspaceUid) !== 'memory') return this.#openOnDisk(file);
+    const release = this.#memory.reserve(file.byteLength);
+    try {
+      this.#holdings.add(keyspaceUid, segmentId, await this.#verifier.verifyFile(file));
+    } finally {
+      release();
+    }
+  }
+
+  async #openOnDisk(file: SegmentFile): Promise<void> {
+    const { keyspaceUid, segmentId } = file;
+    const tier = this.#holdings.tierOf(keyspaceUid);
+    const parts = { source: this.#source, store: this.#store, verifier: this.#verifier };
+    // Of a suspended keyspace nothing stays in memory.
+    const memory = tier === 'none' ? undefined : this.#memory;
+    const segment = await openOnDisk(file, { ...parts, memory }, tier === 'memory');
+    this.#holdings.add(keyspaceUid, segmentId, segment);
   }
 
   async #quarantine(file: SegmentFile, reason: SteleError): Promise<void> {

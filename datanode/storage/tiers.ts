@@ -5,9 +5,13 @@
 //   view: tier, or resuming    --> memory  read and verify each file, hold it in memory
 //                              --> disk    open each file, read index and checksums, free the rest
 //
-// Segments move one after the other while they are read: each is replaced by itself, so a lookup
-// finds it before and after. Those that arrive meanwhile, by a load or a copy, come in memory and move
-// like the others.
+// A few segments move at a time, in the order of move-queue.ts, while they are read: each is replaced
+// by itself, so a lookup finds it before and after. Those that arrive meanwhile, by a load or a copy,
+// come in memory and move like the others.
+//
+// Warming: a start opens large segments on disk (startup-verification.ts). Those whose tier is the
+// memory are then moved there like after a change of tier, and are read from disk until then. What
+// finds no room in memory stays on disk. A change of tier without room for all of it moves nothing.
 //
 // While a suspended keyspace resumes, this node still refuses reads: only the master knows when all
 // segments are back.
@@ -23,17 +27,23 @@ import type { BackgroundTasks } from '../../base/background.ts';
 import type { Env } from '../../base/env.ts';
 import { toSteleError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { Parked } from '../../proto/gen/stele/v1/datanode.ts';
+import type { Parked, TierMove } from '../../proto/gen/stele/v1/datanode.ts';
 import { Tier as ViewTier } from '../../proto/gen/stele/v1/view.ts';
-import type { ClusterView, KeyspaceView } from '../../proto/gen/stele/v1/view.ts';
+import type { ClusterView, KeyspaceView, Warming } from '../../proto/gen/stele/v1/view.ts';
 import { diskSegment, residentOf } from '../disk/disk-segment.ts';
 import type { BlockSource } from '../disk/block-source.ts';
-import type { Holdings, Tier } from './holdings.ts';
+import type { DamagedSegments } from './damaged-segments.ts';
+import type { Holdings, Misplaced, Tier } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
+import { MoveQueue } from './move-queue.ts';
+import type { Move, MoveOrder } from './move-queue.ts';
 import { openOnDisk } from './open-segment.ts';
 import { isDamage } from './segment-files.ts';
 import type { DiskStore } from './store.ts';
 import type { Verifier } from './verifier.ts';
+
+/** One is read while the other is verified. */
+const MOVES_MAX = 2;
 
 export interface TiersOptions {
   readonly holdings: Holdings;
@@ -41,26 +51,35 @@ export interface TiersOptions {
   readonly source: BlockSource;
   readonly verifier: Verifier;
   readonly memory: MemoryBudget;
+  readonly damaged: DamagedSegments;
+  readonly order: MoveOrder;
   readonly background: BackgroundTasks;
   readonly log: Logger;
   readonly env: Pick<Env, 'nowMs'>;
 }
 
-interface Misplaced {
-  readonly segmentId: string;
-  readonly byteLength: number;
+/** What was on disk at the start, and belongs into memory. */
+interface WarmingStart {
+  readonly startedMs: number;
+  readonly uids: readonly string[];
+  readonly segments: number;
+  readonly bytes: number;
 }
 
 export class Tiers {
   readonly #options: TiersOptions;
-  readonly #moving = new Set<string>();
+  readonly #queue: MoveQueue;
   /** Why the last move of a keyspace failed, by uid. */
   readonly #failures = new Map<string, string>();
+  #workers = 0;
+  #warming: WarmingStart | undefined;
+  #isOpened = false;
   #closed = false;
 
   constructor(options: TiersOptions) {
     this.#options = options;
-    const { holdings } = options;
+    const { holdings, order } = options;
+    this.#queue = new MoveQueue(holdings, order);
     holdings.onChange(({ keyspaceUid }) => {
       if (holdings.tierOf(keyspaceUid) === 'disk') this.#move(keyspaceUid);
     });
@@ -70,6 +89,60 @@ export class Tiers {
   async open(): Promise<void> {
     const { holdings, store } = this.#options;
     for (const [uid, tier] of await store.markedTiers()) holdings.setTier(uid, tier);
+  }
+
+  /** Begins to move segments: those that were opened on disk, and belong into memory, first. */
+  warm(): void {
+    const { env, holdings, log } = this.#options;
+    this.#isOpened = true;
+    const uids = holdings.keyspaceUids();
+    const cold = uids.filter((uid) => holdings.tierOf(uid) === 'memory' && this.#isMisplaced(uid));
+    const start = { startedMs: env.nowMs(), uids: cold, ...this.#leftOf(cold) };
+    if (cold.length > 0) {
+      this.#warming = start;
+      const { bytes, segments } = start;
+      const text = 'warming: segments are served from disk while they are read into memory';
+      log.info({ keyspaces: cold.length, segments, bytes }, text);
+    }
+    for (const uid of uids) if (holdings.tierOf(uid) !== 'none') this.#move(uid);
+  }
+
+  /** How far the segments that were on disk at the start are in memory; undefined if all are. */
+  warming(): Warming | undefined {
+    const start = this.#warming;
+    if (start === undefined) return undefined;
+    const left = this.#leftOf(start.uids);
+    return {
+      segmentsDone: Math.max(0, start.segments - left.segments),
+      segmentsTotal: start.segments,
+      bytesDone: Math.max(0, start.bytes - left.bytes),
+      bytesTotal: start.bytes,
+    };
+  }
+
+  /** Segments that are read from disk although their tier is the memory, and that do not move there. */
+  get leftOnDiskTotal(): number {
+    const { holdings } = this.#options;
+    const isLeft = (uid: string): boolean =>
+      holdings.tierOf(uid) === 'memory' && !this.#queue.has(uid) && this.#failures.has(uid);
+    return this.#leftOf(holdings.keyspaceUids().filter(isLeft)).segments;
+  }
+
+  #leftOf(uids: readonly string[]): { segments: number; bytes: number } {
+    const { holdings } = this.#options;
+    let [segments, bytes] = [0, 0];
+    for (const uid of uids) {
+      if (holdings.tierOf(uid) !== 'memory') continue;
+      for (const { byteLength } of holdings.misplacedOf(uid)) {
+        segments++;
+        bytes += byteLength;
+      }
+    }
+    return { segments, bytes };
+  }
+
+  #isMisplaced(uid: string): boolean {
+    return this.#options.holdings.misplacedOf(uid).length > 0;
   }
 
   /** Follows the view. */
@@ -91,12 +164,7 @@ export class Tiers {
   }
 
   /** Keyspaces whose segments are not yet where they should be. */
-  moves(): {
-    readonly keyspaceUid: string;
-    readonly segmentsLeft: number;
-    readonly bytesLeft: number;
-    readonly failure: string;
-  }[] {
+  moves(): TierMove[] {
     const { holdings } = this.#options;
     return holdings.keyspaceUids().flatMap((keyspaceUid) => {
       if (holdings.tierOf(keyspaceUid) === 'none') return [];
@@ -127,62 +195,108 @@ export class Tiers {
 
   /** Moves what is misplaced, until nothing is. */
   #move(uid: string): void {
-    const { background, env, holdings, log } = this.#options;
-    if (this.#moving.has(uid) || holdings.misplacedOf(uid).length === 0) return;
-    this.#moving.add(uid);
-    background.run('move segments to their tier', async () => {
-      const startMs = env.nowMs();
-      let moved = 0;
-      try {
-        for (;;) {
-          const tier = holdings.tierOf(uid);
-          const misplaced = holdings.misplacedOf(uid);
-          if (misplaced.length === 0) break;
-          for (const segment of misplaced) {
-            if (this.#closed || holdings.tierOf(uid) === 'none') return;
-            // What is misplaced changes with the tier.
-            if (holdings.tierOf(uid) !== tier) break;
-            await this.#moveOne(uid, segment);
-            moved++;
-          }
-        }
-        this.#failures.delete(uid);
-        const tookMs = Math.round(env.nowMs() - startMs);
-        const isOnDisk = holdings.tierOf(uid) === 'disk';
-        const text = isOnDisk
-          ? 'the records of a keyspace are read from disk'
-          : 'a keyspace is in memory again';
-        log.info({ keyspace: uid, segments: moved, tookMs }, text);
-      } catch (thrown) {
-        const { code, message } = toSteleError(thrown, 'IO');
-        this.#failures.set(uid, message);
-        const text = 'segments of a keyspace could not be moved to its tier';
-        log.error({ keyspace: uid, code, err: message }, text);
-      } finally {
-        this.#moving.delete(uid);
-        this.#options.memory.collect();
+    const { background, env } = this.#options;
+    if (!this.#isOpened || !this.#queue.add(uid, env.nowMs())) return;
+    // One that finds nothing to do ends at once.
+    for (let more = MOVES_MAX - this.#workers; more > 0; more--) {
+      this.#workers++;
+      background.run('move segments to their tier', () => this.#work());
+    }
+  }
+
+  async #work(): Promise<void> {
+    try {
+      for (;;) {
+        const move = this.#queue.hottest();
+        if (move === undefined || this.#closed) return;
+        await this.#step(move);
+        if (this.#queue.isOver(move)) this.#ended(move);
       }
-    });
+    } finally {
+      this.#workers--;
+    }
+  }
+
+  async #step(move: Move): Promise<void> {
+    try {
+      if (move.done + move.running === 0) this.#requireRoom(move);
+      const segment = this.#queue.take(move);
+      if (segment === undefined) return;
+      move.running++;
+      try {
+        await this.#moveOne(move.uid, segment);
+        move.done++;
+      } finally {
+        move.running--;
+      }
+    } catch (thrown) {
+      move.failure ??= thrown;
+      move.queue.length = 0;
+    }
+  }
+
+  /** Throws MEMORY_LIMIT for a change of tier without room for all segments. */
+  #requireRoom({ queue, tier, uid }: Move): void {
+    if (tier !== 'memory' || this.#warming?.uids.includes(uid) === true) return;
+    const bytes = queue.reduce((sum, one) => sum + one.byteLength - one.memoryBytes, 0);
+    this.#options.memory.requireRoom(bytes);
+  }
+
+  #ended({ done, failure, startedMs, uid }: Move): void {
+    const { env, holdings, log, memory } = this.#options;
+    const tookMs = Math.round(env.nowMs() - startedMs);
+    if (failure !== undefined) {
+      const { code, message } = toSteleError(failure, 'IO');
+      const text =
+        'segments of a keyspace could not be moved to its tier; they stay where they are';
+      // It is tried again with each view.
+      const isNews = this.#failures.get(uid) !== message;
+      log[isNews ? 'error' : 'debug']({ keyspace: uid, code, err: message }, text);
+      this.#failures.set(uid, message);
+    } else if (holdings.tierOf(uid) !== 'none') {
+      this.#failures.delete(uid);
+      const isOnDisk = holdings.tierOf(uid) === 'disk';
+      const text = isOnDisk
+        ? 'the records of a keyspace are read from disk'
+        : 'a keyspace is in memory again';
+      log.info({ keyspace: uid, segments: done, tookMs }, text);
+    }
+    memory.collect();
+    this.#noteWarm();
+  }
+
+  /** Ends the warming if nothing of it moves any more. */
+  #noteWarm(): void {
+    const { env, log } = this.#options;
+    if (this.#warming?.uids.some((uid) => this.#queue.has(uid)) !== false) return;
+    const { bytes, segments, startedMs, uids } = this.#warming;
+    this.#warming = undefined;
+    const tookMs = Math.round(env.nowMs() - startedMs);
+    const left = this.#leftOf(uids);
+    if (left.segments === 0) return log.info({ segments, bytes, tookMs }, 'warming has ended');
+    const about = { segments: segments - left.segments, leftOnDisk: left.segments, tookMs };
+    log.warn(about, 'warming has ended; segments without room in memory are read from disk');
   }
 
   async #moveOne(uid: string, segment: Misplaced): Promise<void> {
-    const { holdings, store } = this.#options;
-    if (!holdings.has(uid, segment.segmentId)) return;
+    const { damaged, holdings } = this.#options;
+    const { segmentId } = segment;
+    if (!holdings.has(uid, segmentId)) return;
     try {
       if (holdings.tierOf(uid) === 'disk') await this.#toDisk(uid, segment);
       else await this.#toMemory(uid, segment);
     } catch (thrown) {
       // It was dropped while it was being read.
-      if (!holdings.has(uid, segment.segmentId)) return;
-      if (!isDamage(thrown) || holdings.get(uid, segment.segmentId) !== undefined) throw thrown;
-      holdings.remove(uid, segment.segmentId);
-      await store.quarantine(store.fileOf(uid, segment.segmentId));
+      if (!holdings.has(uid, segmentId)) return;
+      if (!isDamage(thrown) || holdings.get(uid, segmentId) !== undefined) throw thrown;
+      damaged.remove({ keyspaceUid: uid, segmentId }, thrown);
     }
   }
 
-  async #toMemory(uid: string, { byteLength, segmentId }: Misplaced): Promise<void> {
+  async #toMemory(uid: string, { byteLength, memoryBytes, segmentId }: Misplaced): Promise<void> {
     const { holdings, memory, store, verifier } = this.#options;
-    const release = memory.reserve(byteLength);
+    // The index that it has in memory is part of it.
+    const release = memory.reserve(byteLength - memoryBytes);
     const file = store.fileOf(uid, segmentId);
     try {
       holdings.move(uid, segmentId, await verifier.verifyFile(file));

@@ -156,6 +156,11 @@ export class VersionTables {
     });
   }
 
+  /** The segments that may answer for a version; undefined if it is unknown. */
+  segmentIdsOf(keyspaceUid: string, version: number): ReadonlySet<string> | undefined {
+    return this.#manifests.get(keyspaceUid)?.get(version)?.segmentIds;
+  }
+
   /**
    * Drops the tables that use the segment. Segments of a load in progress belong to no manifest, so
    * they affect no table.

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { lackOf } from '../../cli/rolling-conditions.ts';
 import { restartAll } from '../../cli/restart-all.ts';
 import { HealthStatus, NodeState } from '../../proto/gen/stele/v1/view.ts';
 
@@ -29,6 +30,7 @@ class FakeAdmin {
       memoryLimitBytes: 0,
       diskFreeBytes: 0,
       diskTierBytes: 0,
+      ...{ indexBytes: 0, cacheBytes: 0, accountedBytes: 0 },
     };
     const more = {
       residentBytes: 0,
@@ -142,4 +144,22 @@ test('a keyspace with one copy prevents it, except with --force', async () => {
   });
   expect(admin.log).not.toContain('restart a');
   expect(await restartAll(admin, { ...options, force: true })).toBe(2);
+});
+
+test('a datanode that still reads into memory what it serves is awaited', () => {
+  const warming = { segmentsDone: 1, segmentsTotal: 4, bytesDone: 25, bytesTotal: 100 };
+  const node = {
+    id: 'a',
+    incarnation: 'a-1',
+    state: NodeState.SERVING,
+    zone: '',
+    address: undefined,
+  };
+  const health = (more: object) =>
+    ({
+      ...{ status: GREEN, nodes: [{ node, progress: 1, ...more }] },
+      ...{ shardsUnderReplicated: 0, uncovered: [], shardsTotal: 8 },
+    }) as unknown as Parameters<typeof lackOf>[0];
+  expect(lackOf(health({ warming }))).toBe('it is green; a (serving, warming 25%)');
+  expect(lackOf(health({}))).toBeUndefined();
 });

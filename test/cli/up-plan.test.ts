@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { option, settingsOf } from '../../base/config.ts';
-import { segmentBytesDefault } from '../../base/process/usable-memory.ts';
+import { memoryMaxDefault } from '../../base/process/usable-memory.ts';
 import { nextBackoffMs } from '../../cli/up/backoff.ts';
 import {
   checkPlan,
@@ -65,7 +65,7 @@ describe('the plan of stele up', () => {
   });
 
   it('shares the memory of the machine among the datanodes, unless a limit is given', () => {
-    expect(memoryWords(3, 'default')).toEqual(['--memory-max', String(segmentBytesDefault(3))]);
+    expect(memoryWords(3, 'default')).toEqual(['--memory-max', String(memoryMaxDefault(3))]);
     expect(memoryWords(3, 'environment')).toEqual([]);
   });
 

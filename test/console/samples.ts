@@ -14,6 +14,7 @@ export const NODE: Node = {
   memory_limit_bytes: 10_000,
   resident_bytes: 2000,
   disk_tier_bytes: 0,
+  ...{ index_bytes: 0, cache_bytes: 0, accounted_bytes: 1500, warming: null },
   disk_free_bytes: 5000,
   lookups_total: 100,
   silent_ms: 0,

@@ -111,7 +111,7 @@ describe('a datanode', () => {
 
     const { node: again } = await openTestNode(folder);
     expect(again.holdings.count).toBe(segments.length - 1);
-    expect(again.quarantinedTotal).toBe(1);
+    expect(again.report.quarantinedTotal).toBe(1);
     expect(existsSync(victim)).toBe(false);
     expect(readdirSync(join(folder, 'quarantine'))).toHaveLength(1);
   });

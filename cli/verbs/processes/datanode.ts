@@ -21,7 +21,7 @@ export const definition = defineVerb({
     ]);
     const log = createLogger('datanode', global, { node: values.id });
     const start = async () => {
-      const running = await startDatanode(values, { log, onRestart: endSelf });
+      const running = await startDatanode(values, { log, onRestart: endSelf, isAlone: true });
       const title = `datanode ${running.nodeId}`;
       const { address, reopenLogs } = running;
       return { title, address, reopenLogs, close: () => running.close() };

@@ -49,6 +49,13 @@ const MASTER = object({
   release: orNull(TEXT),
 });
 
+const WARMING = object({
+  segments_done: COUNT,
+  segments_total: COUNT,
+  bytes_done: COUNT,
+  bytes_total: COUNT,
+});
+
 const NODE = object({
   id: TEXT,
   state: NODE_STATE,
@@ -62,6 +69,10 @@ const NODE = object({
   memory_limit_bytes: ofLeader(COUNT),
   resident_bytes: ofLeader(COUNT),
   disk_tier_bytes: ofLeader(COUNT),
+  index_bytes: ofLeader(COUNT),
+  cache_bytes: ofLeader(COUNT),
+  accounted_bytes: ofLeader(COUNT),
+  warming: orNull(WARMING),
   disk_free_bytes: ofLeader(COUNT),
   lookups_total: ofLeader(COUNT),
   silent_ms: ofLeader(COUNT),

@@ -32,6 +32,7 @@ function sample(atMs: number, nodes: Record<string, Counts>, cacheHits = 0): Sam
     memoryLimitBytes: 0,
     diskFreeBytes: 0,
     diskTierBytes: 0,
+    ...{ indexBytes: 0, cacheBytes: 0, accountedBytes: 0 },
     lookupsTotal: 0,
   };
   const more = { silentMs: 0, trouble: '', weight: 1, drainLeft: 0, viewLag: 0, virtualNodes: 1 };

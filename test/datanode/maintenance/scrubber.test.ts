@@ -102,7 +102,7 @@ describe('the scrubber', () => {
       await eventually('repaired', () => node.scrubber.stats.repaired === 1);
       expect(readFileSync(path).equals(victim.bytes)).toBe(true);
       expect(quarantined(folder)).toHaveLength(1);
-      expect(node.quarantinedTotal).toBe(1);
+      expect(node.report.quarantinedTotal).toBe(1);
       // It was served all the time.
       expect(node.holdings.revision).toBe(revision);
     });

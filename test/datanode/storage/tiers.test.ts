@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
 import { systemEnv } from '../../../base/env.ts';
 import { silentLogger } from '../../../base/log.ts';
+import { DamagedSegments } from '../../../datanode/storage/damaged-segments.ts';
 import { Holdings } from '../../../datanode/storage/holdings.ts';
 import { MemoryBudget } from '../../../datanode/storage/memory-budget.ts';
 import { DiskStore } from '../../../datanode/storage/store.ts';
@@ -46,6 +47,8 @@ async function keyspace(memoryMaxBytes = 1024 ** 3) {
   const tiers = new Tiers({
     holdings,
     store,
+    damaged: new DamagedSegments({ holdings, store, background, log: silentLogger }),
+    order: { reads: () => 0, currentIds: () => undefined },
     source: new FileSource(systemEnv),
     verifier: new Verifier({ verified: store.verified, threadsKept: 0, threadsMax: 1 }),
     memory: new MemoryBudget(holdings, memoryMaxBytes),
@@ -53,6 +56,7 @@ async function keyspace(memoryMaxBytes = 1024 ** 3) {
     log: silentLogger,
     env: systemEnv,
   });
+  tiers.warm();
   const move = async (tier: Wanted): Promise<void> => {
     tiers.apply(viewOf(tier));
     await background.settled();

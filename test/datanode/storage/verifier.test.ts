@@ -73,7 +73,7 @@ describe('a segment whose index is wrong under correct checksums', () => {
     writeFileSync(join(keyspaceFolder, `${bad.info.id}.seg`), bad.bytes);
     const { node } = await openTestNode(folder);
     expect(node.holdings.count).toBe(0);
-    expect(node.quarantinedTotal).toBe(1);
+    expect(node.report.quarantinedTotal).toBe(1);
     expect(readdirSync(join(folder, 'quarantine'))).toHaveLength(1);
   });
 });

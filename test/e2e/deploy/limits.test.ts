@@ -23,10 +23,10 @@ interface Setting {
 }
 
 describe.skipIf(group === undefined)('in a container of 1 GiB and one processor', () => {
-  test('segments leave room for the rest of a datanode', async () => {
+  test('a datanode leaves room for the system', async () => {
     const settings = JSON.parse(await inGroup('config', 'datanode', '-o', 'json')) as Setting[];
     const memoryMax = settings.find(({ setting }) => setting === 'memory-max')?.value;
-    expect(memoryMax).toBe((1024 - 256) * MIB);
+    expect(memoryMax).toBe(((1024 * 7) / 8) * MIB);
   });
 
   test('a load has one worker', async () => {

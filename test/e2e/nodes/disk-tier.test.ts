@@ -1,6 +1,6 @@
 // Records are read from disk: while the tier changes, while files rot, and while datanodes die.
 
-import { readFileSync, readdirSync, truncateSync } from 'node:fs';
+import { readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VersionedRows } from '../../support/inputs/rows.ts';
@@ -20,6 +20,7 @@ import { flipBit, segmentFiles } from '../../support/segments/segment-files.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
 const KEYSPACE = 'numbers';
+const MIB = 1024 ** 2;
 const rows = new VersionedRows(4000);
 let cluster: TestCluster;
 let digest: string;
@@ -50,11 +51,7 @@ function readers(): Reader[] {
   return sources.map((source, seed) => new Reader([source], { rows, version: 1, seed }));
 }
 
-async function metric(id: string, name: string): Promise<number> {
-  const { host, http } = cluster.node(id);
-  const text = await (await fetch(`http://${host}:${http}/metrics`)).text();
-  return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1] ?? -1);
-}
+const metric = (id: string, series: string): Promise<number> => cluster.metric(id, series);
 
 test('reads go on while the tier changes ten times', async () => {
   const running = readers();
@@ -110,3 +107,42 @@ test('a datanode that is killed serves from disk again, without reading its reco
   await stopWithoutFailures(running);
   await expectAllRows(cluster.url(''), KEYSPACE, rows, 1);
 }, 90_000);
+
+test('a datanode that is killed serves a keyspace in memory from disk, until it has read it again', async () => {
+  // More than a start reads before it serves.
+  const path = join(cluster.folder, 'large.data');
+  const value = 'x'.repeat(200_000);
+  writeFileSync(path, Array.from({ length: 600 }, (_, row) => `large-${row} ${value}\n`).join(''));
+  await cluster.load('large', [path]);
+  await cluster.status('green');
+  const running = readers();
+  await cluster.kill('node-1');
+  await cluster.startNode('node-1');
+  await until(
+    'the end of the warming',
+    () => cluster.log('node-1').includes('warming has ended'),
+    60_000,
+  );
+  expect(cluster.log('node-1')).toContain('warming: segments are served from disk while');
+  await cluster.status('green');
+  await stopWithoutFailures(running);
+  const ofLarge = '{keyspace="large"}';
+  const fileBytes = await metric('node-1', `stele_keyspace_file_bytes${ofLarge}`);
+  expect(fileBytes).toBeGreaterThan(64 * MIB);
+  expect(await metric('node-1', `stele_keyspace_memory_bytes${ofLarge}`)).toBe(fileBytes);
+  expect(await metric('node-1', 'stele_warming_bytes')).toBe(0);
+  // The master hears of it with the next heartbeat.
+  await until('the master to know', async () => {
+    const { stdout } = await steleShared(['nodes', '-o', 'json', '--master', cluster.masterGrpc]);
+    const nodes = JSON.parse(stdout) as { readonly warming: object | null }[];
+    return nodes.length === NODES.length && nodes.every(({ warming }) => warming === null);
+  });
+}, 120_000);
+
+test('the memory that is accounted for is about what a datanode takes', async () => {
+  for (const id of NODES) {
+    const unaccounted = await metric(id, 'stele_memory_unaccounted_bytes');
+    const resident = await metric(id, 'process_resident_memory_bytes');
+    expect(Math.abs(unaccounted), `${id} of ${resident} resident`).toBeLessThan(160 * MIB);
+  }
+});

@@ -120,7 +120,12 @@ export class SimDatanode extends SimProcess implements LinkServer {
     const identity = await NodeIdentity.open(DATA_FOLDER, this.id, log, env);
     const node = await openNode({
       ...{ identity, links, background, log, env, zone: this.zone },
-      ...{ folder: DATA_FOLDER, diskReserveBytes: 0, memoryMaxBytes: MEMORY_BYTES },
+      ...{
+        folder: DATA_FOLDER,
+        diskReserveBytes: 0,
+        memoryMaxBytes: MEMORY_BYTES,
+        readAtOnceBytesMax: 0,
+      },
       diskCacheBytes: DISK_CACHE_BYTES_MIN,
       ...{
         copyConcurrency: 2,

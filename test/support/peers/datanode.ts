@@ -27,6 +27,7 @@ export function orderHeader({ identity }: Datanode, more: Partial<OrderHeader> =
 export interface TestNodeOptions {
   readonly memoryMaxBytes?: number;
   readonly diskCacheBytes?: number;
+  readonly readAtOnceBytesMax?: number;
   readonly diskReserveBytes?: number;
   readonly serveWithoutMasterMaxMs?: number;
   /** By node id; without one, no other datanode can be reached. */

@@ -91,6 +91,7 @@ export abstract class FakeOperations implements ClusterOperations {
   #summaries(): NodeSummary[] {
     const bytes = { segmentBytes: 1000, memoryLimitBytes: 0, diskFreeBytes: 5, residentBytes: 6 };
     const diskTierBytes = 8;
+    const memory = { indexBytes: 100, cacheBytes: 20, accountedBytes: 1500 };
     const rest = {
       progress: 1,
       lookupsTotal: 7,
@@ -102,7 +103,7 @@ export abstract class FakeOperations implements ClusterOperations {
       virtualNodes: 128,
     };
     const { release } = this;
-    const known = { ...bytes, diskTierBytes, ...rest, release };
+    const known = { ...bytes, ...memory, diskTierBytes, ...rest, release };
     return this.current().nodes.map((node) => ({ node, replicas: 10, ...known }));
   }
 

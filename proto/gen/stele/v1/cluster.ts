@@ -27,7 +27,7 @@ import { DiffCounts, DiffSample } from "./diff.ts";
 import { HotKey } from "./hot_keys.ts";
 import { AppendOutcome, LoadGate, LoadStatus } from "./load.ts";
 import { RecordTotals, SegmentInfo } from "./segment.ts";
-import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView, Tier } from "./view.ts";
+import { ClusterView, HealthStatus, NodeAddress, NodeState, NodeView, Tier, Warming } from "./view.ts";
 
 export const protobufPackage = "stele.v1";
 
@@ -247,6 +247,14 @@ export interface NodeSummary {
     | undefined;
   /** Of the files of segments in the disk tier. */
   diskTierBytes: number;
+  /** The part of segment_bytes for indexes of segments on disk. */
+  indexBytes: number;
+  /** Of records that are cached after they were read from disk. */
+  cacheBytes: number;
+  /** All memory that is accounted for; 0 from releases that do not tell. */
+  accountedBytes: number;
+  /** While segments that were on disk at the start are read into memory. */
+  warming?: Warming | undefined;
 }
 
 export interface ListKeyspacesRequest {
@@ -2371,6 +2379,10 @@ function createBaseNodeSummary(): NodeSummary {
     virtualNodes: 0,
     release: undefined,
     diskTierBytes: 0,
+    indexBytes: 0,
+    cacheBytes: 0,
+    accountedBytes: 0,
+    warming: undefined,
   };
 }
 
@@ -2423,6 +2435,18 @@ export const NodeSummary: MessageFns<NodeSummary> = {
     }
     if (message.diskTierBytes !== 0) {
       writer.uint32(128).uint64(message.diskTierBytes);
+    }
+    if (message.indexBytes !== 0) {
+      writer.uint32(136).uint64(message.indexBytes);
+    }
+    if (message.cacheBytes !== 0) {
+      writer.uint32(144).uint64(message.cacheBytes);
+    }
+    if (message.accountedBytes !== 0) {
+      writer.uint32(152).uint64(message.accountedBytes);
+    }
+    if (message.warming !== undefined) {
+      Warming.encode(message.warming, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -2566,6 +2590,38 @@ export const NodeSummary: MessageFns<NodeSummary> = {
             }
 
             message.diskTierBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.indexBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.cacheBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.accountedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.warming = Warming.decode(reader, reader.uint32());
             continue;
           }
         }

@@ -24,7 +24,7 @@ import { ReadCounters } from "./counters.ts";
 import { DiffCounts, DiffSample } from "./diff.ts";
 import { HotKey } from "./hot_keys.ts";
 import { Manifest, RecordTotals, SegmentInfo } from "./segment.ts";
-import { ClusterView, NodeAddress, NodeState } from "./view.ts";
+import { ClusterView, NodeAddress, NodeState, Warming } from "./view.ts";
 
 export const protobufPackage = "stele.v1";
 
@@ -100,7 +100,7 @@ export interface HeartbeatResponse {
   incarnation: string;
   /** INITIALIZING or SERVING; the master determines all other states. */
   state: NodeState;
-  /** While INITIALIZING: how many bytes on disk have been verified. */
+  /** While INITIALIZING: how many bytes on disk have been opened. */
   verifyBytesDone: number;
   verifyBytesTotal: number;
   holdingsRevision: number;
@@ -134,6 +134,8 @@ export interface HeartbeatResponse {
     | undefined;
   /** Keyspaces of which some segments are not in the tier of the view yet. */
   tierMoves: TierMove[];
+  /** Absent once everything that belongs into memory is there, or cannot be. */
+  warming?: Warming | undefined;
 }
 
 /** Why no more segments should be sent to a node. It still answers reads from memory. */
@@ -170,8 +172,9 @@ export interface TierMove {
 }
 
 export interface NodeStats {
-  /** Of segments in memory. */
+  /** Of segments in memory, and of the indexes of those on disk. */
   segmentBytes: number;
+  /** Of all memory of the process. */
   memoryLimitBytes: number;
   diskFreeBytes: number;
   residentBytes: number;
@@ -182,6 +185,12 @@ export interface NodeStats {
   lookupsPerSecond: number;
   /** Of the files of segments in the disk tier. */
   diskTierBytes: number;
+  /** The part of segment_bytes for indexes. */
+  indexBytes: number;
+  /** Of records that are cached after they were read from disk. */
+  cacheBytes: number;
+  /** All memory that is accounted for, including the process's own. */
+  accountedBytes: number;
 }
 
 export interface CopyFailure {
@@ -657,6 +666,7 @@ function createBaseHeartbeatResponse(): HeartbeatResponse {
     term: undefined,
     release: undefined,
     tierMoves: [],
+    warming: undefined,
   };
 }
 
@@ -718,6 +728,9 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
     }
     for (const v of message.tierMoves) {
       TierMove.encode(v!, writer.uint32(154).fork()).join();
+    }
+    if (message.warming !== undefined) {
+      Warming.encode(message.warming, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -885,6 +898,14 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
             }
 
             message.tierMoves.push(TierMove.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.warming = Warming.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1161,6 +1182,9 @@ function createBaseNodeStats(): NodeStats {
     copiesRunning: 0,
     lookupsPerSecond: 0,
     diskTierBytes: 0,
+    indexBytes: 0,
+    cacheBytes: 0,
+    accountedBytes: 0,
   };
 }
 
@@ -1192,6 +1216,15 @@ export const NodeStats: MessageFns<NodeStats> = {
     }
     if (message.diskTierBytes !== 0) {
       writer.uint32(72).uint64(message.diskTierBytes);
+    }
+    if (message.indexBytes !== 0) {
+      writer.uint32(80).uint64(message.indexBytes);
+    }
+    if (message.cacheBytes !== 0) {
+      writer.uint32(88).uint64(message.cacheBytes);
+    }
+    if (message.accountedBytes !== 0) {
+      writer.uint32(96).uint64(message.accountedBytes);
     }
     return writer;
   },
@@ -1279,6 +1312,30 @@ export const NodeStats: MessageFns<NodeStats> = {
             }
 
             message.diskTierBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.indexBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.cacheBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.accountedBytes = longToNumber(reader.uint64());
             continue;
           }
         }

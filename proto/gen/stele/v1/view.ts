@@ -161,6 +161,18 @@ export interface ClusterView {
   accessDigest?: string | undefined;
 }
 
+/**
+ * How far a datanode has got in reading what was on its disk at its start into memory. It serves it
+ * meanwhile, from disk.
+ */
+export interface Warming {
+  segmentsDone: number;
+  segmentsTotal: number;
+  /** Of the files of these segments. */
+  bytesDone: number;
+  bytesTotal: number;
+}
+
 function createBaseNodeAddress(): NodeAddress {
   return { host: "", httpPort: 0, respPort: 0, grpcPort: 0 };
 }
@@ -761,6 +773,85 @@ export const ClusterView: MessageFns<ClusterView> = {
             }
 
             message.accessDigest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseWarming(): Warming {
+  return { segmentsDone: 0, segmentsTotal: 0, bytesDone: 0, bytesTotal: 0 };
+}
+
+export const Warming: MessageFns<Warming> = {
+  encode(message: Warming, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.segmentsDone !== 0) {
+      writer.uint32(8).uint32(message.segmentsDone);
+    }
+    if (message.segmentsTotal !== 0) {
+      writer.uint32(16).uint32(message.segmentsTotal);
+    }
+    if (message.bytesDone !== 0) {
+      writer.uint32(24).uint64(message.bytesDone);
+    }
+    if (message.bytesTotal !== 0) {
+      writer.uint32(32).uint64(message.bytesTotal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Warming {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWarming();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.segmentsDone = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.segmentsTotal = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytesDone = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytesTotal = longToNumber(reader.uint64());
             continue;
           }
         }

@@ -117,6 +117,6 @@ describe('listings', () => {
 
   it('have the bytes of the disk tier of each datanode', async () => {
     expect((await run('nodes', '-o', 'wide')).stdout).toMatch(/DISK TIER[^]* 8 B /);
-    expect((await run('describe', 'node', 'datanode-0')).stdout).toContain('8 B, in keyspaces of');
+    expect((await run('describe', 'node', 'datanode-0')).stdout).toContain('8 B, of which records');
   });
 });
