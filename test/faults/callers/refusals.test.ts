@@ -32,7 +32,8 @@ import {
 const ROWS = SHORT ? 100_000 : 400_000;
 const FLAGS = ['--chunk-size', '128KiB'];
 const TRIES = 10;
-const MEMORY_MAX_MIB = 32;
+/** Half of --memory-max. */
+const DATA_MIB = 32;
 const folder = mkdtempSync(join(tmpdir(), 'stele-refusals-'));
 let faults: FaultCluster;
 
@@ -40,7 +41,7 @@ beforeAll(async () => {
   console.log(`  seed ${SEED}`);
   faults = await FaultCluster.start({
     masterFlags: ['--repair-delay', '60s'],
-    datanodeFlags: flags({ 'memory-max': `${MEMORY_MAX_MIB}MiB` }),
+    datanodeFlags: flags({ 'memory-max': `${2 * DATA_MIB}MiB` }),
   });
 }, 120_000);
 
@@ -150,7 +151,7 @@ test('a load that does not fit into the memory of the datanodes is refused; the 
   const file = join(folder, 'large.data');
   const line = Buffer.from(`${'v'.repeat(1000)}\n`);
   // More than three datanodes can hold twice.
-  const count = 2 * MEMORY_MAX_MIB * 1024;
+  const count = 2 * DATA_MIB * 1024;
   writeFileSync(
     file,
     Buffer.concat(
@@ -170,7 +171,7 @@ test('a load that does not fit into the memory of the datanodes is refused; the 
   expect(await cluster.digest(KEYSPACE)).toBe(faults.summary.digest);
   handOver({
     row: '21',
-    fault: `a load of ${Math.round((count * line.length) / 1e6)} MB into three datanodes of ${MEMORY_MAX_MIB} MiB each`,
+    fault: `a load of ${Math.round((count * line.length) / 1e6)} MB into three datanodes of ${DATA_MIB} MiB each`,
     trials: 1,
     reads: report.reads,
     failed: report.failed,
