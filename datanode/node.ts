@@ -64,7 +64,6 @@ import type { DiskSegment } from './disk/disk-segment.ts';
 import { FileSource } from './disk/file-source.ts';
 import { Scrubber } from './maintenance/scrubber.ts';
 import { requireWritten } from '../segment/header.ts';
-import { WholeSegments } from './maintenance/whole-segments.ts';
 import { SegmentWork } from './maintenance/segment-work.ts';
 import type { PullWatch } from './transfer/segment-connection.ts';
 import { SegmentOrders } from './transfer/segment-orders.ts';
@@ -169,12 +168,12 @@ export class Datanode {
       store: options.store,
       verifier: this.#verifier,
       memory,
+      source: this.disk.source,
     });
     this.receiving = new Receiving(this.identity, this.intake);
     const parts = { ...options, env, holdings: this.holdings, work };
-    const whole = new WholeSegments({ ...parts, verifier: this.#verifier, memory });
-    this.#comparisons = new Comparisons(this.holdings, this.tables, work, whole);
-    this.merger = new Merger({ ...parts, intake: this.intake, whole });
+    this.#comparisons = new Comparisons(this.holdings, this.tables, work);
+    this.merger = new Merger({ ...parts, intake: this.intake, memory });
     this.missingFiles = new MissingFiles(parts);
     this.scrubber = new Scrubber({ ...parts, verifier: this.#verifier });
     const { source } = this.disk;

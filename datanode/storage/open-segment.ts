@@ -5,7 +5,7 @@
 // known seal it is read and checked once more.
 
 import type { BlockSource } from '../disk/block-source.ts';
-import { isReadable, readResident, residentOf } from '../disk/disk-segment.ts';
+import { isReadable, readResident } from '../disk/disk-segment.ts';
 import { requireSegment } from './expected-segment.ts';
 import type { ReadableSegment } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -40,13 +40,11 @@ export async function openOnDisk(
   requireSegment(resident, file);
   const { header, residentBytes } = resident;
   const isKnown = sealOfFooter(footer) === store.verified.knownSeal(file);
-  const needed = isKnown && isReadable(header) ? residentBytes : header.fileBytes;
-  const release = memory.reserve(needed);
+  const release = memory.reserve(isReadable(header) ? residentBytes : header.fileBytes);
   try {
-    if (isKnown && isReadable(header)) return { ...resident, file: await source.open(file.path) };
-    const segment = await verifier.verifyFile(file);
-    if (!isReadable(header)) return segment;
-    return { ...residentOf(segment), file: await source.open(file.path) };
+    if (!isReadable(header)) return await verifier.verifyFile(file);
+    const checked = isKnown ? resident : await verifier.verifyOnDisk(file);
+    return { ...checked, file: await source.open(file.path) };
   } finally {
     release();
   }

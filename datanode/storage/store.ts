@@ -18,7 +18,7 @@ import { systemEnv } from '../../base/env.ts';
 import type { Env } from '../../base/env.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import { requireAccess } from '../../base/disk/file-access.ts';
-import type { Files } from '../../base/disk/files.ts';
+import type { Files, OpenFile } from '../../base/disk/files.ts';
 import { parseKeyspaceUid } from '../../base/ids.ts';
 import {
   parseSegmentId,
@@ -200,6 +200,38 @@ export class DiskStore {
     }
   }
 
+  /**
+   * Creates a file for a segment that arrives piece by piece, or is made so; `writeBy` gives it its
+   * name. The caller closes it, and removes it if it is not needed. Throws DISK_FULL, IO.
+   */
+  async openIncoming(
+    segmentId: string,
+  ): Promise<{ readonly path: string; readonly file: OpenFile }> {
+    const path = this.newIncomingPath(segmentId);
+    const open = (): Promise<OpenFile> => this.files.open(path, 'wx', 0o644);
+    try {
+      const file = await open().catch(async (thrown: unknown) => {
+        if (systemErrorCode(thrown) !== 'ENOENT') throw thrown;
+        await this.makeFolders();
+        return open();
+      });
+      return { path, file };
+    } catch (thrown) {
+      await this.writeFailed(thrown);
+      throw toSteleError(thrown, 'IO');
+    }
+  }
+
+  /** The path of a file that a thread creates, for what is then placed like an incoming segment. */
+  newIncomingPath(name: string): string {
+    return join(this.#folder, 'incoming', `${name}.${this.#env.randomId()}`);
+  }
+
+  /** Notes that a write to an incoming file failed; what it wrote is still there. */
+  writeFailed(thrown: unknown): Promise<void> {
+    return this.#health.failed(thrown);
+  }
+
   async #hasLostFolders(keyspaceUid: string): Promise<boolean> {
     const folders = [join(this.#folder, 'incoming'), this.#folderOf(keyspaceUid)];
     const found = await Promise.all(folders.map((folder) => unlessGone(this.files.stat(folder))));
@@ -213,7 +245,7 @@ export class DiskStore {
     isHeld: () => boolean,
   ): Promise<Result> {
     const path = this.#pathOf(keyspaceUid, segmentId);
-    const temporary = join(this.#folder, 'incoming', `${segmentId}.${this.#env.randomId()}`);
+    const temporary = this.newIncomingPath(segmentId);
     try {
       const result = await writeTo(temporary);
       const folder = await this.#keyspaceFolder(keyspaceUid);

@@ -6,8 +6,8 @@
 //                              --> disk    open each file, read index and checksums, free the rest
 //
 // Segments move one after the other while they are read: each is replaced by itself, so a lookup
-// finds it before and after. Those that arrive meanwhile, by a load or a copy, come in memory and move
-// like the others.
+// finds it before and after. Those that arrive go where they belong (transfer/intake.ts); if the tier
+// changes meanwhile, they move like the others.
 //
 // While a suspended keyspace resumes, this node still refuses reads: only the master knows when all
 // segments are back.
@@ -62,7 +62,7 @@ export class Tiers {
     this.#options = options;
     const { holdings } = options;
     holdings.onChange(({ keyspaceUid }) => {
-      if (holdings.tierOf(keyspaceUid) === 'disk') this.#move(keyspaceUid);
+      if (holdings.tierOf(keyspaceUid) !== 'none') this.#move(keyspaceUid);
     });
   }
 

@@ -9,9 +9,10 @@ import type { Datanode } from '../../../datanode/node.ts';
 import { ArchiveState } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { ArchiveStatus } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
-import { fill, openTestNode, orderHeader } from '../../support/peers/datanode.ts';
+import { openTestNode, orderHeader } from '../../support/peers/datanode.ts';
 import { TEST_UID, infoOf, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
+import { fillTarget } from '../../../transport/fetch-target.ts';
 
 const HOUR_MS = 3_600_000;
 const SEGMENTS = segmentsOf(numberedPairs(200), 4);
@@ -41,7 +42,7 @@ async function holding(segments: readonly BuiltSegment[]): Promise<Datanode> {
       loadId: '',
     });
     if (arrival === undefined) continue;
-    fill(arrival, bytes);
+    await fillTarget(arrival, bytes);
     await arrival.finish();
   }
   return node;

@@ -1,6 +1,5 @@
 // A datanode as an object, without sockets, in a folder of its own.
 
-import type { IncomingSegment } from '../../../datanode/transfer/segment-connection.ts';
 import { openStore } from '../../../archive/open-store.ts';
 import { onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
@@ -17,6 +16,7 @@ import type { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
 import { askFor } from './lookups.ts';
 import { TEST_UID } from '../segments/segments.ts';
+import { fillTarget } from '../../../transport/fetch-target.ts';
 
 /** What the master of the test's cluster writes over an order for `node`. */
 export function orderHeader({ identity }: Datanode, more: Partial<OrderHeader> = {}): OrderHeader {
@@ -77,12 +77,6 @@ export async function openTestNode(
   return { node, store, folder };
 }
 
-/** What a connection does with the bytes that it reads. */
-export function fill(arrival: IncomingSegment, bytes: Uint8Array): void {
-  arrival.room.set(bytes);
-  arrival.filled(bytes.length);
-}
-
 /** As a loader does. */
 export async function pushTo(node: Datanode, segments: readonly BuiltSegment[]): Promise<void> {
   for (const { bytes, info } of segments) {
@@ -95,7 +89,7 @@ export async function pushTo(node: Datanode, segments: readonly BuiltSegment[]):
       loadId: '',
     });
     if (arrival === undefined) continue;
-    fill(arrival, bytes);
+    await fillTarget(arrival, bytes);
     await arrival.finish();
   }
 }
