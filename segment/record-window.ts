@@ -142,7 +142,28 @@ export class RecordWindow {
 
 /** A segment in memory, whose window has all of it. */
 export function windowed(segment: Segment): WindowedSegment {
-  return { ...segment, window: RecordWindow.overMemory(segment), whole: segment };
+  return windowedOf(segment, RecordWindow.overMemory(segment), segment);
+}
+
+/** Written out, because properties of a spread are one more step away for each record. */
+export function windowedOf(
+  index: SegmentIndex,
+  window: RecordWindow,
+  whole: Segment | undefined,
+): WindowedSegment {
+  return {
+    window,
+    whole,
+    header: index.header,
+    meta: index.meta,
+    lines: index.lines,
+    lineOffsets: index.lineOffsets,
+    bucketCount: index.bucketCount,
+    seed1: index.seed1,
+    seed2: index.seed2,
+    recordsStart: index.recordsStart,
+    recordsEnd: index.recordsEnd,
+  };
 }
 
 /** Like `record` of the segment's window, for an offset at which a record must be. Throws CORRUPT. */

@@ -19,11 +19,11 @@ import {
 } from './header.ts';
 import type { SegmentHeader } from './header.ts';
 import { HEADER_BYTES } from './layout.ts';
-import { RecordWindow, WINDOW_BYTES } from './record-window.ts';
+import { RecordWindow, WINDOW_BYTES, windowedOf } from './record-window.ts';
 import type { ReadAt, WindowedSegment } from './record-window.ts';
 import { checkBlocks, crcsIn, crcsOf, headBytesOf, residentIn } from './resident.ts';
 import type { ResidentSegment } from './resident.ts';
-import { checkedSteps } from './verify.ts';
+import { checkedSegment, checkedSteps } from './verify.ts';
 import type { OnSample } from './verify.ts';
 
 /** A file to be read. */
@@ -81,7 +81,8 @@ export function* verifyFileSteps(
   } else {
     const back = RecordWindow.overFile(file);
     const headView = new DataView(head.buffer, head.byteOffset, head.length);
-    yield* checkedSteps({ ...resident, head, headView, window, back }, onSample);
+    const parts = { head, headView, window, back };
+    yield* checkedSteps(checkedSegment(resident, parts), onSample);
   }
   content.require(header.contentHash);
   return resident;
@@ -155,6 +156,5 @@ function checkPiece(bytes: Buffer, crcs: Buffer, position: number, blockBytes: n
 /** A segment on disk, read through a window. */
 export function fileSegment(resident: ResidentSegment, read: ReadAt): WindowedSegment {
   const { crcs, header } = resident;
-  const window = RecordWindow.overFile({ header, crcs, read });
-  return { ...resident, window, whole: undefined };
+  return windowedOf(resident, RecordWindow.overFile({ header, crcs, read }), undefined);
 }

@@ -3,6 +3,8 @@
 import { openStore } from '../../../archive/open-store.ts';
 import { onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
+import { systemEnv } from '../../../base/env.ts';
+import type { Env } from '../../../base/env.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { directLink } from '../../../datanode/endpoints/direct-link.ts';
@@ -31,6 +33,7 @@ export interface TestNodeOptions {
   /** By node id; without one, no other datanode can be reached. */
   readonly peers?: ReadonlyMap<string, DatanodeLink>;
   readonly openObjectStore?: OpenObjectStore;
+  readonly env?: Env;
 }
 
 /**
@@ -44,14 +47,16 @@ export async function openTestNode(
     diskReserveBytes = 0,
     peers = new Map<string, DatanodeLink>(),
     openObjectStore = ({ url, ...how }) => openStore(url, how),
+    env = systemEnv,
     ...more
   }: TestNodeOptions = {},
 ): Promise<{ node: Datanode; store: DiskStore; folder: string }> {
-  const store = new DiskStore({ folder, diskReserveBytes, log: silentLogger });
+  const store = new DiskStore({ folder, diskReserveBytes, log: silentLogger, env });
   await store.prepare();
   const background = new BackgroundTasks(silentLogger);
   const node = new Datanode({
     ...more,
+    env,
     identity: await NodeIdentity.open(folder, 'n1'),
     store,
     links: {
