@@ -21,7 +21,7 @@ import type { SegmentHeader } from './header.ts';
 import { HEADER_BYTES } from './layout.ts';
 import { RecordWindow, WINDOW_BYTES, windowedOf } from './record-window.ts';
 import type { ReadAt, WindowedSegment } from './record-window.ts';
-import { checkBlocks, crcsIn, crcsOf, headBytesOf, residentIn } from './resident.ts';
+import { checkBlocks, crcsIn, crcsOf, residentIn } from './resident.ts';
 import type { ResidentSegment } from './resident.ts';
 import { checkedSegment, checkedSteps } from './verify.ts';
 import type { OnSample } from './verify.ts';
@@ -63,9 +63,11 @@ export function* verifyFileSteps(
   onSample?: OnSample,
 ): Generator<number, ResidentSegment, void> {
   const crcs = crcsIn(footer, header);
-  const head = Buffer.from(new SharedArrayBuffer(headBytesOf(header)));
+  const head = Buffer.from(new SharedArrayBuffer(header.recordsOffset));
   read(head, 0);
-  checkBlocks(header, crcs, 0, crcsOf(head, header.crcBlockBytes), 0, headBlockCount(header));
+  const ownBytes = indexBlockBytes(header);
+  const found = crcsOf(head.subarray(0, ownBytes), header.crcBlockBytes);
+  checkBlocks(header, crcs, 0, found, 0, found.length);
   yield head.length;
   const content = new ContentHash(head);
   const onRead = (bytes: Buffer, position: number): void => content.add(bytes, position);
@@ -74,7 +76,7 @@ export function* verifyFileSteps(
   const resident = residentIn(head, crcs, header);
   if (depth === 'checksums') {
     const { footerOffset } = header;
-    for (let at = head.length; at < footerOffset; at = window.end) {
+    for (let at = ownBytes; at < footerOffset; at = window.end) {
       window.need(at, Math.min(at + WINDOW_BYTES, footerOffset));
       yield window.end - at;
     }
@@ -88,8 +90,13 @@ export function* verifyFileSteps(
   return resident;
 }
 
-function headBlockCount(header: SegmentHeader): number {
-  return Math.ceil(headBytesOf(header) / header.crcBlockBytes);
+/**
+ * Bytes of the blocks without records. The block in which the index ends is checked with the first
+ * record.
+ */
+function indexBlockBytes({ crcBlockBytes, footerOffset, recordsOffset }: SegmentHeader): number {
+  if (recordsOffset === footerOffset) return footerOffset;
+  return Math.floor(recordsOffset / crcBlockBytes) * crcBlockBytes;
 }
 
 /** The hash of the content, of bytes that come in their order and may overlap. */

@@ -49,7 +49,8 @@ describe('a segment file that is verified in one pass', () => {
     finish(verifyFileSteps(file, readEnds(file), 'full'));
     const [, footer = 0, head = 0, ...windows] = file.reads;
     // The block in which the index ends is read twice, the header three times.
-    const total = windows.reduce((sum, byteCount) => sum + byteCount, head + footer - 4096);
+    const twice = many.header.recordsOffset % 4096;
+    const total = windows.reduce((sum, byteCount) => sum + byteCount, head + footer - twice);
     expect(total).toBe(many.bytes.length);
     expect(windows.length).toBeGreaterThan(5);
     expect(Math.max(...windows)).toBeLessThanOrEqual(260 * 1024);
