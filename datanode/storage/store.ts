@@ -134,9 +134,10 @@ export class DiskStore {
 
   /**
    * Reserves disk space for `byteCount` bytes. Throws DISK_FULL or IO. The returned function
-   * releases it; call it once the bytes are written or abandoned.
+   * releases it, or as many bytes of it as were written: what is written is no longer free. Call it
+   * once all bytes are written or abandoned.
    */
-  async reserve(byteCount: number): Promise<() => void> {
+  async reserve(byteCount: number): Promise<(writtenBytes?: number) => void> {
     const freeBytes = await this.#health.measure();
     const needed = byteCount + this.#keptBytes;
     if (needed > freeBytes) {
@@ -147,10 +148,11 @@ export class DiskStore {
       );
     }
     this.#promisedBytes += byteCount;
-    let held = true;
-    return () => {
-      if (held) this.#promisedBytes -= byteCount;
-      held = false;
+    let left = byteCount;
+    return (writtenBytes = left) => {
+      const released = Math.min(left, writtenBytes);
+      left -= released;
+      this.#promisedBytes -= released;
     };
   }
 

@@ -96,6 +96,7 @@ export interface FileArrivalOptions {
   readonly reserve: (header: SegmentHeader) => () => void;
   /** Verifies the complete file, gives it its name and holds it. */
   readonly store: () => Promise<void>;
+  readonly onWritten: (byteCount: number) => void;
   readonly onWriteFailed: (thrown: unknown) => Promise<void>;
   /** Called once, at the end. */
   readonly release: () => void;
@@ -180,14 +181,16 @@ export class FileArrival implements Arrival {
     this.#writing = this.#writeAfter(this.#writing, piece, this.#filledBytes);
     this.#piece = undefined;
     this.#filledBytes = 0;
-    // Reported by whoever waits for it; nobody does after `abandon`.
+    // `filled` and `finish` report it; after `abandon` it does not matter.
     this.#writing.catch(() => undefined);
   }
 
   async #writeAfter(before: Promise<void>, piece: Buffer, byteCount: number): Promise<void> {
     try {
       await before;
-      if (!this.#isOver) await writeFully(this.#options.file, piece.subarray(0, byteCount));
+      if (this.#isOver) return;
+      await writeFully(this.#options.file, piece.subarray(0, byteCount));
+      this.#options.onWritten(byteCount);
       this.#free.push(piece);
     } catch (thrown) {
       if (this.#failure === undefined) await this.#options.onWriteFailed(thrown);

@@ -9,10 +9,11 @@
 //
 // Invariant: nothing is acknowledged, or can be served, before it is durable.
 
-import { SteleError } from '../../base/errors.ts';
+import { SteleError, toSteleError } from '../../base/errors.ts';
 import { SEGMENT_BYTES_MAX } from '../../base/limits.ts';
 import type { TierWord } from '../../proto/view-words.ts';
 import { residentBytesOf } from '../../segment/resident.ts';
+import type { ResidentSegment } from '../../segment/resident.ts';
 import type { BlockSource } from '../disk/block-source.ts';
 import { isReadable } from '../disk/disk-segment.ts';
 import type { Holdings, ReadableSegment } from '../storage/holdings.ts';
@@ -127,6 +128,7 @@ export class Intake {
         reserve: (header) =>
           memory.reserve(isReadable(header) ? residentBytesOf(header) : header.fileBytes),
         store: () => this.adopt(path, expected),
+        onWritten: release,
         onWriteFailed: (thrown) => store.writeFailed(thrown),
       });
     } catch (thrown) {
@@ -153,7 +155,7 @@ export class Intake {
    * it from then on. Its memory must be reserved.
    */
   async adopt(path: string, expected: ExpectedSegment): Promise<void> {
-    const { holdings, source, store, verifier } = this.#options;
+    const { holdings, store, verifier } = this.#options;
     const { keyspaceUid, segmentId } = expected;
     const resident = await store.writeBy(
       keyspaceUid,
@@ -165,11 +167,23 @@ export class Intake {
       },
       () => holdings.has(keyspaceUid, segmentId),
     );
+    holdings.add(keyspaceUid, segmentId, await this.#opened(resident, expected));
+  }
+
+  async #opened(
+    resident: ResidentSegment,
+    { keyspaceUid, segmentId }: ExpectedSegment,
+  ): Promise<ReadableSegment> {
+    const { holdings, source, store, verifier } = this.#options;
     const file = store.fileOf(keyspaceUid, segmentId);
-    const segment: ReadableSegment = isReadable(resident.header)
-      ? { ...resident, file: await source.open(file.path) }
-      : await verifier.verifyFile(file);
-    holdings.add(keyspaceUid, segmentId, segment);
+    try {
+      if (!isReadable(resident.header)) return await verifier.verifyFile(file);
+      return { ...resident, file: await source.open(file.path) };
+    } catch (thrown) {
+      // Nobody would ever drop a file that is not held.
+      if (!holdings.has(keyspaceUid, segmentId)) await store.remove(keyspaceUid, segmentId);
+      throw toSteleError(thrown, 'IO');
+    }
   }
 }
 
