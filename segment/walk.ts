@@ -22,7 +22,7 @@ import { recordIn } from './record-window.ts';
 import type { RecordWindow, WindowedSegment } from './record-window.ts';
 
 /** The position in one segment. Read-only for callers. */
-export interface Cursor {
+interface Cursor {
   readonly segment: WindowedSegment;
   readonly window: RecordWindow;
   /** Offset of the current record in the file; -1 after the last. */

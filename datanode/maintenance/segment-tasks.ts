@@ -37,7 +37,7 @@ export interface SharedSegment {
 }
 
 /** The file of a segment whose index and checksums are in memory, which is shared. */
-export interface SharedFile {
+interface SharedFile {
   readonly path: string;
   readonly byteLength: number;
   readonly head: ArrayBufferLike;
