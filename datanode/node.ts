@@ -61,7 +61,6 @@ import { RecordCache } from './disk/record-cache.ts';
 import { FileSource } from './disk/file-source.ts';
 import { Scrubber } from './maintenance/scrubber.ts';
 import { requireWritten } from '../segment/header.ts';
-import { WholeSegments } from './maintenance/whole-segments.ts';
 import { SegmentWork } from './maintenance/segment-work.ts';
 import type { PullWatch } from './transfer/segment-connection.ts';
 import { SegmentOrders } from './transfer/segment-orders.ts';
@@ -170,13 +169,12 @@ export class Datanode {
       // The segment was dropped, or is on disk from now on.
       if (holdings.get(held.keyspaceUid, held.segmentId) === undefined) releaseLastHit();
     });
-    this.intake = new Intake({ holdings, store, verifier, memory });
+    this.intake = new Intake({ holdings, store, verifier, memory, source });
     const { brake, intake } = this;
     this.receiving = new Receiving(identity, intake);
     const parts = { ...options, env, holdings, work, verifier, memory, source };
-    const whole = new WholeSegments(parts);
-    this.#comparisons = new Comparisons(holdings, tables, work, whole);
-    this.merger = new Merger({ ...parts, intake, whole });
+    this.#comparisons = new Comparisons(holdings, tables, work);
+    this.merger = new Merger({ ...parts, intake });
     this.missingFiles = new MissingFiles(parts);
     this.scrubber = new Scrubber(parts);
     const concurrency = options.copyConcurrency;

@@ -118,8 +118,15 @@ export interface LookupChannel {
 
 /** The destination of a fetched segment. */
 export interface FetchTarget {
-  /** As long as the segment; written to until the call ends. */
-  readonly bytes: Uint8Array;
+  /** Of the segment. */
+  readonly byteLength: number;
+  /** Where the next bytes go; not empty until all are there. Written to until the call ends. */
+  readonly room: Uint8Array;
+  /**
+   * Notes that bytes were written to `room`, which is another one afterwards. If it returns a promise,
+   * nothing may be written before that resolves. May throw, or reject: then the fetch fails with that.
+   */
+  filled(byteCount: number): Promise<void> | undefined;
   /** Notes bytes that have come in; returns how many ms to pause before the next. */
   pace(byteCount: number): number;
 }
@@ -137,7 +144,7 @@ export interface DatanodeLink extends DatanodeControl {
   ): Promise<MeasureRecordsResponse>;
   countReads(request: CountReadsRequest, options: CallOptions): Promise<CountReadsResponse>;
   /**
-   * Resolves when `into` has the bytes of a segment. Rejects with CORRUPT if the segment has
+   * Resolves when `into` has all bytes of a segment. Rejects with CORRUPT if the segment has
    * another size.
    */
   fetchSegment(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void>;

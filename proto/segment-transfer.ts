@@ -29,6 +29,7 @@
 // (docs/decisions/0007-segment-connections.md).
 
 import { SteleError, isErrorCode } from '../base/errors.ts';
+import type { TierWord } from './view-words.ts';
 
 export const SEGMENTS_PATH = '/v1/segments';
 export const SEGMENTS_PROTOCOL = 'stele-segments';
@@ -46,6 +47,8 @@ export interface SegmentAnnouncement {
   readonly expectNode: string;
   readonly expectIncarnation: string;
   readonly loadId: string;
+  /** That of the load, for a keyspace that a datanode may not know yet; absent: that of the keyspace. */
+  readonly tier?: TierWord | undefined;
 }
 
 /** The object of a store out of which a datanode is to pull an announced segment. */
@@ -184,6 +187,7 @@ export function readAnnouncement(content: Record<string, unknown>): SegmentAnnou
     expectNode: textOf(content, 'expectNode'),
     expectIncarnation: textOf(content, 'expectIncarnation'),
     loadId: textOf(content, 'loadId'),
+    ...(content['tier'] === 'disk' ? { tier: 'disk' } : {}),
   };
 }
 

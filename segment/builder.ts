@@ -111,7 +111,7 @@ function writeSegment(table: RecordTable, input: BuildInput): BuiltSegment {
   const overflowLines = countOverflowLines(table, buckets);
   const recordsBytes = table.offsets[records] as number;
   const sections = placeSections(buckets, overflowLines, recordsBytes, crcBlockBytes);
-  checkSize(records, sections.fileBytes, input.shard);
+  requireSize(input.shard, records, sections.fileBytes);
 
   const { fileBytes, recordsOffset } = sections;
   const fits = input.memory !== undefined && input.memory.byteLength >= fileBytes;
@@ -139,7 +139,8 @@ function writeSegment(table: RecordTable, input: BuildInput): BuiltSegment {
   return { bytes, info: { id, ...identity, ...counts, fileBytes: bytes.length } };
 }
 
-function checkSize(records: number, fileBytes: number, shard: number): void {
+/** Throws LOAD_REJECTED if so many records, or bytes of a file, do not fit in one segment. */
+export function requireSize(shard: number, records: number, fileBytes: number): void {
   if (records <= SEGMENT_RECORDS_MAX && fileBytes <= SEGMENT_BYTES_MAX) return;
   throw new SteleError(
     'LOAD_REJECTED',

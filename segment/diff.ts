@@ -7,10 +7,10 @@
 // looked up in the shared ones. So comparing a delta on a large base costs as much as the delta,
 // and comparing two unrelated versions costs one pass over both.
 
-import { boundsOf, findHashedRecord } from './reader.ts';
-import type { Segment } from './reader.ts';
 import { newRecordBounds } from './record.ts';
 import type { RecordBounds } from './record.ts';
+import { findIn } from './record-window.ts';
+import type { WindowedSegment } from './record-window.ts';
 import { isSameValue, newWalk, nextKey } from './walk.ts';
 import type { Walk } from './walk.ts';
 
@@ -52,8 +52,8 @@ const STEP_KEYS = 1024;
  * generator's return value.
  */
 export function* diffSteps(
-  from: readonly Segment[],
-  to: readonly Segment[],
+  from: readonly WindowedSegment[],
+  to: readonly WindowedSegment[],
   samplesMax: number,
 ): Generator<void, ShardDiff, void> {
   const shared = sharedTail(from, to);
@@ -77,7 +77,10 @@ export function* diffSteps(
 }
 
 /** The oldest segments, as far as both lists have the same ones. */
-function sharedTail(from: readonly Segment[], to: readonly Segment[]): readonly Segment[] {
+function sharedTail(
+  from: readonly WindowedSegment[],
+  to: readonly WindowedSegment[],
+): readonly WindowedSegment[] {
   let count = 0;
   const most = Math.min(from.length, to.length);
   while (count < most && from.at(-1 - count)?.meta.id === to.at(-1 - count)?.meta.id) count++;
@@ -86,7 +89,7 @@ function sharedTail(from: readonly Segment[], to: readonly Segment[]): readonly 
 
 /** The record of the current key on one side. */
 interface Side {
-  segment: Segment | undefined;
+  segment: WindowedSegment | undefined;
   /** Bounds of the record: those of a cursor, or `found`. */
   bounds: RecordBounds;
   readonly found: RecordBounds;
@@ -101,7 +104,7 @@ interface DiffState {
   readonly walk: Walk;
   /** The cursors begin with the segments that only `from` has. */
   readonly ownOfFromCount: number;
-  readonly shared: readonly Segment[];
+  readonly shared: readonly WindowedSegment[];
   readonly left: Side;
   readonly right: Side;
 }
@@ -134,7 +137,8 @@ function compareKey(state: DiffState, tally: Tally): void {
   else {
     const { valueStart, end } = left.bounds;
     const other = right.bounds;
-    if (isSameValue(a.bytes, valueStart, end, b.bytes, other.valueStart, other.end)) return;
+    if (isSameValue(a.window.bytes, valueStart, end, b.window.bytes, other.valueStart, other.end))
+      return;
     tally.changed++;
   }
   addSample(
@@ -162,12 +166,10 @@ function findShared({ shared, walk }: DiffState, side: Side): void {
   if (key === undefined || shared.length === 0) return;
   const { keyStart, valueStart } = key.bounds;
   for (const segment of shared) {
-    const { bytes } = key.segment;
-    const offset = findHashedRecord(segment, bytes, keyStart, valueStart, key.h1, key.h2);
-    if (offset < 0) continue;
+    const { bytes } = key.window;
+    if (!findIn(segment, bytes, keyStart, valueStart, key.h1, key.h2, side.found)) continue;
     side.segment = segment;
     side.bounds = side.found;
-    boundsOf(segment, offset, side.found);
     return;
   }
 }
@@ -176,7 +178,7 @@ function addSample(tally: Tally, kind: ChangeKind, left: Side, right: Side): voi
   if (tally.sampled[kind] >= tally.samplesMax || tally.sampleBytes >= SAMPLES_BYTES_MAX) return;
   const { bounds, segment } = left.segment === undefined ? right : left;
   if (segment === undefined) return;
-  const key = Uint8Array.from(segment.bytes.subarray(bounds.keyStart, bounds.valueStart));
+  const key = Uint8Array.from(segment.window.bytes.subarray(bounds.keyStart, bounds.valueStart));
   tally.sampled[kind]++;
   tally.sampleBytes += key.length + 2 * SAMPLE_VALUE_BYTES_MAX;
   tally.samples.push({ kind, key, from: sampleValue(left), to: sampleValue(right) });
@@ -187,7 +189,7 @@ function sampleValue({ bounds, segment }: Side): SampleValue | undefined {
   const { end, valueStart } = bounds;
   const cutAt = Math.min(end, valueStart + SAMPLE_VALUE_BYTES_MAX);
   return {
-    bytes: Uint8Array.from(segment.bytes.subarray(valueStart, cutAt)),
+    bytes: Uint8Array.from(segment.window.bytes.subarray(valueStart, cutAt)),
     byteLength: end - valueStart,
   };
 }

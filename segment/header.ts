@@ -148,19 +148,29 @@ export function sealSegment(bytes: Buffer, blocks: Blocks): string {
   const { footerOffset } = blocks;
   const hasher = contentHasher(bytes).update(bytes.subarray(HEADER_BYTES, footerOffset));
   const contentHash = contentHashOf(hasher);
-  bytes.write(contentHash, CONTENT_HASH_AT, 'hex');
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
+  sealHeader(bytes, contentHash);
   const blockCount = crcBlockCount(blocks);
-  const tail = footerOffset + blockCount * 4;
   for (let block = 0; block < blockCount; block++) {
     bytes.writeUInt32LE(crc32(crcBlock(bytes, blocks, block)), footerOffset + block * 4);
   }
-  bytes.writeUInt32LE(blockCount, tail);
-  bytes.writeUInt32LE(crc32(bytes.subarray(footerOffset, tail)), tail + 4);
-  bytes.writeUInt32LE(bytes.length, tail + 8);
-  bytes.writeUInt32LE(crc32(bytes.subarray(tail, tail + 12)), tail + 12);
-  bytes.write(END_MAGIC, tail + 16, 'latin1');
+  sealFooter(bytes.subarray(footerOffset), blockCount, bytes.length);
   return contentHash;
+}
+
+/** Writes the content hash into the header in `bytes`, and the checksum of the header. */
+export function sealHeader(bytes: Buffer, contentHash: string): void {
+  bytes.write(contentHash, CONTENT_HASH_AT, 'hex');
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
+}
+
+/** Writes the tail of a footer that has its CRC table. */
+export function sealFooter(footer: Buffer, blockCount: number, fileBytes: number): void {
+  const tail = blockCount * 4;
+  footer.writeUInt32LE(blockCount, tail);
+  footer.writeUInt32LE(crc32(footer.subarray(0, tail)), tail + 4);
+  footer.writeUInt32LE(fileBytes, tail + 8);
+  footer.writeUInt32LE(crc32(footer.subarray(tail, tail + 12)), tail + 12);
+  footer.write(END_MAGIC, tail + 16, 'latin1');
 }
 
 /**

@@ -79,7 +79,8 @@ export function writeIndex(
   }
 }
 
-function writeLine(
+/** Writes a line of the records `[from, from + entries)`, the first of which is in the line. */
+export function writeLine(
   bytes: Buffer,
   at: number,
   table: RecordTable,
@@ -102,7 +103,7 @@ function writeLine(
 /**
  * The number of records, of `[from, to)` of one bucket, that fit in a line beginning with `from`.
  */
-function lineEntries(offsets: Uint32Array, from: number, to: number): number {
+export function lineEntries(offsets: Uint32Array, from: number, to: number): number {
   const most = Math.min(to - from, LINE_ENTRIES_MAX);
   const limit = (offsets[from] as number) + SPAN_MAX;
   let entries = Math.min(most, 1);

@@ -10,9 +10,9 @@
 
 import { addRecordHash, Digest } from './digest.ts';
 import { hashKeyAt, lastHash2 } from './hash.ts';
-import { boundsOf, findHashedRecord } from './reader.ts';
-import type { Segment } from './reader.ts';
 import { newRecordBounds } from './record.ts';
+import { findIn, recordIn } from './record-window.ts';
+import type { WindowedSegment } from './record-window.ts';
 import { isSameValue } from './walk.ts';
 
 /** Counts and digest of a set of records. */
@@ -39,8 +39,8 @@ const STEP_RECORDS = 1024;
  * after every thousand records or so; the result is the generator's return value. Throws CORRUPT.
  */
 export function* overlaySteps(
-  delta: Segment,
-  older: readonly Segment[],
+  delta: WindowedSegment,
+  older: readonly WindowedSegment[],
 ): Generator<void, Overlay, void> {
   const tally = newTally();
   let records = 0;
@@ -72,26 +72,32 @@ const bounds = newRecordBounds();
 const olderBounds = newRecordBounds();
 
 /** Counts the delta's record at `at` and returns the offset of the next one. */
-function countRecord(delta: Segment, older: readonly Segment[], at: number, tally: Tally): number {
-  boundsOf(delta, at, bounds);
+function countRecord(
+  delta: WindowedSegment,
+  older: readonly WindowedSegment[],
+  at: number,
+  tally: Tally,
+): number {
+  recordIn(delta, at, bounds);
+  const { bytes, view } = delta.window;
   const { keyStart, valueStart, end } = bounds;
-  const h1 = hashKeyAt(delta.view, keyStart, valueStart, delta.seed1, delta.seed2);
+  const next = delta.window.base + end;
+  const h1 = hashKeyAt(view, keyStart, valueStart, delta.seed1, delta.seed2);
   const h2 = lastHash2();
   for (const segment of older) {
-    const offset = findHashedRecord(segment, delta.bytes, keyStart, valueStart, h1, h2);
-    if (offset < 0) continue;
-    boundsOf(segment, offset, olderBounds);
+    if (!findIn(segment, bytes, keyStart, valueStart, h1, h2, olderBounds)) continue;
+    const { window } = segment;
     const { keyStart: oldKey, valueStart: oldValue, end: oldEnd } = olderBounds;
-    if (isSameValue(delta.bytes, valueStart, end, segment.bytes, oldValue, oldEnd)) {
+    if (isSameValue(bytes, valueStart, end, window.bytes, oldValue, oldEnd)) {
       tally.unchanged++;
     } else {
       tally.replaced++;
     }
     tally.keyBytes += oldValue - oldKey;
     tally.valueBytes += oldEnd - oldValue;
-    addRecordHash(tally.digest.lanes, 1, segment.view, oldKey, oldValue, oldEnd);
-    return end;
+    addRecordHash(tally.digest.lanes, 1, window.view, oldKey, oldValue, oldEnd);
+    return next;
   }
   tally.added++;
-  return end;
+  return next;
 }

@@ -90,7 +90,8 @@ export function indexOf(bytes: Buffer, header: SegmentHeader): SegmentIndex {
   };
 }
 
-function metaOf(header: SegmentHeader): SegmentMeta {
+/** The name and the facts in a header. */
+export function metaOf(header: SegmentHeader): SegmentMeta {
   const { shard, shardCount, keyspaceUid, fileBytes, records, keyBytes, valueBytes } = header;
   const digest = header.digest;
   const id = segmentId(shard, digest.toString('hex'), header.contentHash);

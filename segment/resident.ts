@@ -34,17 +34,36 @@ export function residentBytesOf(header: SegmentHeader): number {
 
 /**
  * Opens a segment by its first `headBytesOf(header)` bytes and those from the footer's offset on,
- * both of which are copied. Throws CORRUPT.
+ * both of which are copied, into memory that threads can share. Throws CORRUPT.
  */
 export function openResident(head: Buffer, footer: Buffer, header: SegmentHeader): ResidentSegment {
   checkFooterBytes(footer, header);
-  const crcs = new Uint32Array(crcBlockCount(header));
-  for (let block = 0; block < crcs.length; block++) crcs[block] = footer.readUInt32LE(block * 4);
+  const crcs = crcsIn(footer, header);
   const found = crcsOf(head, header.crcBlockBytes);
   checkBlocks(header, crcs, 0, found, 0, found.length);
-  const bytes = Buffer.allocUnsafeSlow(header.recordsOffset);
+  const bytes = Buffer.from(new SharedArrayBuffer(header.recordsOffset));
   head.copy(bytes, 0, 0, header.recordsOffset);
-  return { ...indexOf(bytes, header), crcs, residentBytes: residentBytesOf(header) };
+  return residentIn(bytes, crcs, header);
+}
+
+/**
+ * A segment by its verified index, which `head` begins with and which is kept, not copied, and its
+ * verified checksums.
+ */
+export function residentIn(
+  head: Buffer,
+  crcs: Uint32Array,
+  header: SegmentHeader,
+): ResidentSegment {
+  return { ...indexOf(head, header), crcs, residentBytes: residentBytesOf(header) };
+}
+
+/** The checksums in a footer, in memory that threads can share. */
+export function crcsIn(footer: Buffer, header: SegmentHeader): Uint32Array {
+  const count = crcBlockCount(header);
+  const crcs = new Uint32Array(new SharedArrayBuffer(count * 4));
+  for (let block = 0; block < count; block++) crcs[block] = footer.readUInt32LE(block * 4);
+  return crcs;
 }
 
 /** The checksums of consecutive blocks. */

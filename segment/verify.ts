@@ -5,7 +5,8 @@
 //
 // There are two passes. The checksums find damage by a disk or a network, and its place. The
 // structure pass finds a wrong writer: it goes through the buckets in order and visits every record
-// exactly once, so every index entry is known to point to its record.
+// exactly once, so every index entry is known to point to its record. The structure pass reads the
+// records through a window; verify-file.ts does both in one pass over a file.
 
 import type { Hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -32,8 +33,9 @@ import {
   TAGS_AT,
 } from './index-line.ts';
 import { HEADER_BYTES, LINE_BYTES } from './layout.ts';
-import type { Segment } from './reader.ts';
-import { decodeRecord, newRecordBounds } from './record.ts';
+import type { Segment, SegmentIndex } from './reader.ts';
+import { newRecordBounds } from './record.ts';
+import { RecordWindow } from './record-window.ts';
 
 /** Bytes between two steps. */
 const STEP_BYTES = 64 * 1024;
@@ -52,9 +54,63 @@ export function* verifySteps(segment: Segment): Generator<number, void, void> {
   yield* structureSteps(segment);
 }
 
+/** A segment whose structure is checked. */
+export interface CheckedSegment extends SegmentIndex {
+  /** Header and index; may be longer. */
+  readonly head: Buffer;
+  readonly headView: DataView;
+  /** Moves through the records once, in their order. */
+  readonly window: RecordWindow;
+  /** To look back at a record that `window` has passed. */
+  readonly back: RecordWindow;
+}
+
+/** Written out, because properties of a spread are one more step away for each record. */
+export function checkedSegment(
+  index: SegmentIndex,
+  { back, head, headView, window }: Omit<CheckedSegment, keyof SegmentIndex>,
+): CheckedSegment {
+  return {
+    head,
+    headView,
+    window,
+    back,
+    header: index.header,
+    meta: index.meta,
+    lines: index.lines,
+    lineOffsets: index.lineOffsets,
+    bucketCount: index.bucketCount,
+    seed1: index.seed1,
+    seed2: index.seed2,
+    recordsStart: index.recordsStart,
+    recordsEnd: index.recordsEnd,
+  };
+}
+
+/**
+ * Called with the key `bytes[keyStart, keyEnd)` of a record in 50 or so, and the record's offset in the
+ * file.
+ */
+export type OnSample = (bytes: Buffer, keyStart: number, keyEnd: number, offset: number) => void;
+
+const BUCKETS_A_SAMPLE = 4;
+
 /** The second pass of `verifySteps`, for bytes whose checksums are correct. Throws CORRUPT. */
-export function* structureSteps(segment: Segment): Generator<number, void, void> {
-  const state = newState(segment);
+export function structureSteps(
+  segment: Segment,
+  onSample?: OnSample,
+): Generator<number, void, void> {
+  const { bytes: head, view: headView } = segment;
+  const window = RecordWindow.overMemory(segment);
+  return checkedSteps(checkedSegment(segment, { head, headView, window, back: window }), onSample);
+}
+
+/** Like `structureSteps`, for a segment whose records are read through a window. */
+export function* checkedSteps(
+  segment: CheckedSegment,
+  onSample?: OnSample,
+): Generator<number, void, void> {
+  const state = newState(segment, onSample);
   let yieldedAt = state.at;
   for (let bucket = 0; bucket < segment.header.buckets; bucket++) {
     checkBucket(segment, state, bucket);
@@ -144,24 +200,40 @@ interface VerifyState {
   keyBytes: number;
   valueBytes: number;
   readonly digest: Digest;
+  readonly onSample: OnSample | undefined;
 }
 
-function newState(segment: Segment): VerifyState {
+function newState(segment: CheckedSegment, onSample: OnSample | undefined): VerifyState {
   const zeros = { before: -1, h1: 0, h2: 0, records: 0, keyBytes: 0, valueBytes: 0 };
   const nextOverflowLine = segment.header.buckets;
-  return { at: segment.recordsStart, nextOverflowLine, ...zeros, digest: new Digest() };
+  const digest = new Digest();
+  return { at: segment.recordsStart, nextOverflowLine, ...zeros, digest, onSample };
 }
 
-function checkBucket(segment: Segment, state: VerifyState, bucket: number): void {
+function checkBucket(segment: CheckedSegment, state: VerifyState, bucket: number): void {
+  if (bucket % BUCKETS_A_SAMPLE === 0 && state.onSample !== undefined) {
+    sampleRecord(segment, state.at, state.onSample);
+  }
   let line = bucket;
   while (checkLine(segment, state, bucket, line)) line = state.nextOverflowLine++;
 }
 
+/** The record at `offset`, unless there is none: then the check of its line says so. */
+function sampleRecord({ recordsEnd, window }: CheckedSegment, offset: number, on: OnSample): void {
+  if (offset >= recordsEnd || !window.record(offset, recordsEnd, bounds)) return;
+  on(window.bytes, bounds.keyStart, bounds.valueStart, offset);
+}
+
 /** Checks one line and its records; returns whether the bucket continues in an overflow line. */
-function checkLine(segment: Segment, state: VerifyState, bucket: number, line: number): boolean {
+function checkLine(
+  segment: CheckedSegment,
+  state: VerifyState,
+  bucket: number,
+  line: number,
+): boolean {
   const { lines, lineOffsets } = segment;
   const lineAt = HEADER_BYTES + line * LINE_BYTES;
-  const flags = segment.bytes[lineAt + COUNT_AT] as number;
+  const flags = segment.head[lineAt + COUNT_AT] as number;
   const count = flags & COUNT_MASK;
   const hasMore = flags >= OVERFLOW_FLAG;
   const base = state.at;
@@ -185,11 +257,11 @@ function checkLine(segment: Segment, state: VerifyState, bucket: number, line: n
       );
     }
     checkRecord(segment, state, bucket);
-    if (segment.bytes[lineAt + TAGS_AT + entry] !== tagOf(state.h2)) {
+    if (segment.head[lineAt + TAGS_AT + entry] !== tagOf(state.h2)) {
       throw corruptAt('entry %d of index line %d has the wrong tag', entry, line);
     }
   }
-  checkUnused(segment.view, lineAt, line, count, hasMore);
+  checkUnused(segment.headView, lineAt, line, count, hasMore);
   if (hasMore) checkNextLine(segment, state, lineAt, line);
   return hasMore;
 }
@@ -218,8 +290,13 @@ function isZero(view: DataView, from: number, end: number): boolean {
   return bits === 0;
 }
 
-function checkNextLine(segment: Segment, state: VerifyState, lineAt: number, line: number): void {
-  const next = segment.bytes.readUInt32LE(lineAt + NEXT_AT);
+function checkNextLine(
+  segment: CheckedSegment,
+  state: VerifyState,
+  lineAt: number,
+  line: number,
+): void {
+  const next = segment.head.readUInt32LE(lineAt + NEXT_AT);
   const lineCount = segment.header.buckets + segment.header.overflowLines;
   if (next !== state.nextOverflowLine || next >= lineCount) {
     throw corruptAt('index line %d goes on in line %d, not %d', line, next, state.nextOverflowLine);
@@ -229,14 +306,15 @@ function checkNextLine(segment: Segment, state: VerifyState, lineAt: number, lin
 const bounds = newRecordBounds();
 
 /** Checks the record at `state.at`, counts it and moves on to the next. */
-function checkRecord(segment: Segment, state: VerifyState, bucket: number): void {
-  const { bytes } = segment;
+function checkRecord(segment: CheckedSegment, state: VerifyState, bucket: number): void {
+  const { window } = segment;
   const at = state.at;
-  if (!decodeRecord(bytes, at, segment.recordsEnd, bounds)) {
+  if (!window.record(at, segment.recordsEnd, bounds)) {
     throw corruptAt('there is no valid record at offset %d', at);
   }
   const { end, keyStart, valueStart } = bounds;
-  const h1 = hashKeyAt(segment.view, keyStart, valueStart, segment.seed1, segment.seed2);
+  const { base, view } = window;
+  const h1 = hashKeyAt(view, keyStart, valueStart, segment.seed1, segment.seed2);
   const h2 = lastHash2();
   if (bucketOf(h1, segment.bucketCount) !== bucket) {
     throw corruptAt('the record at offset %d is in bucket %d, not in that of its key', at, bucket);
@@ -244,8 +322,8 @@ function checkRecord(segment: Segment, state: VerifyState, bucket: number): void
   if (state.before >= 0 && !isAfter(segment, state, h1, h2, keyStart, valueStart)) {
     throw corruptAt('the record at offset %d is not sorted after the one at %d', at, state.before);
   }
-  addRecordHash(state.digest.lanes, 1, segment.view, keyStart, valueStart, end);
-  state.at = end;
+  addRecordHash(state.digest.lanes, 1, view, keyStart, valueStart, end);
+  state.at = base + end;
   state.records++;
   state.keyBytes += valueStart - keyStart;
   state.valueBytes += end - valueStart;
@@ -256,7 +334,7 @@ function checkRecord(segment: Segment, state: VerifyState, bucket: number): void
 
 /** Whether (h1, h2, key) is greater than that of the previous record. */
 function isAfter(
-  segment: Segment,
+  segment: CheckedSegment,
   state: VerifyState,
   h1: number,
   h2: number,
@@ -265,13 +343,13 @@ function isAfter(
 ): boolean {
   if (h1 !== state.h1) return h1 >>> 0 > state.h1 >>> 0;
   if (h2 !== state.h2) return h2 >>> 0 > state.h2 >>> 0;
-  const { bytes } = segment;
+  const { back, recordsEnd, window } = segment;
   const before = newRecordBounds();
-  decodeRecord(bytes, state.before, segment.recordsEnd, before);
-  return bytes.compare(bytes, before.keyStart, before.valueStart, keyStart, keyEnd) > 0;
+  back.record(state.before, recordsEnd, before);
+  return window.bytes.compare(back.bytes, before.keyStart, before.valueStart, keyStart, keyEnd) > 0;
 }
 
-function checkIndexEnd(segment: Segment, state: VerifyState): void {
+function checkIndexEnd(segment: CheckedSegment, state: VerifyState): void {
   const { header } = segment;
   if (state.at !== segment.recordsEnd) {
     throw corruptAt('the index reaches offset %d, the records %d', state.at, segment.recordsEnd);
@@ -281,9 +359,12 @@ function checkIndexEnd(segment: Segment, state: VerifyState): void {
   }
 }
 
-function checkTotals(segment: Segment, state: VerifyState): void {
-  const { bytes, header } = segment;
-  if (bytes.subarray(state.at, header.footerOffset).some((byte) => byte !== 0)) {
+function checkTotals(segment: CheckedSegment, state: VerifyState): void {
+  const { header, window } = segment;
+  // Without records there is no padding either, because the index ends at a multiple of 64.
+  window.need(state.at, header.footerOffset);
+  const padding = window.bytes.subarray(state.at - window.base, header.footerOffset - window.base);
+  if (padding.some((byte) => byte !== 0)) {
     throw corrupt('the padding after the records is not zero');
   }
   const isCounted =

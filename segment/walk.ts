@@ -10,20 +10,26 @@
 // Keys are hashed again on the way (38 ns each), because a segment stores no hashes. The smallest
 // key is found by a linear search over the segments, of which there are few.
 //
+// Each segment is read through a window (record-window.ts), so those on disk take no more memory than
+// that.
+//
 // Hot loop: plain functions over numbers; the cursors are allocated once.
 
 import { hashKeyAt, lastHash2 } from './hash.ts';
-import { boundsOf } from './reader.ts';
-import type { Segment } from './reader.ts';
 import { newRecordBounds } from './record.ts';
 import type { RecordBounds } from './record.ts';
+import { recordIn } from './record-window.ts';
+import type { RecordWindow, WindowedSegment } from './record-window.ts';
 
 /** The position in one segment. Read-only for callers. */
 interface Cursor {
-  readonly segment: Segment;
-  /** Offset of the current record; -1 after the last. */
+  readonly segment: WindowedSegment;
+  readonly window: RecordWindow;
+  /** Offset of the current record in the file; -1 after the last. */
   offset: number;
-  /** Bounds of that record. */
+  /** Where the next record begins. */
+  nextOffset: number;
+  /** Bounds of the current record in `window.bytes`. */
   readonly bounds: RecordBounds;
   h1: number;
   h2: number;
@@ -38,11 +44,11 @@ export interface Walk {
 }
 
 /** Starts before the first key. The cursors are in the order of `segments`. */
-export function newWalk(segments: readonly Segment[]): Walk {
+export function newWalk(segments: readonly WindowedSegment[]): Walk {
   const cursors = segments.map((segment): Cursor => {
-    const bounds = newRecordBounds();
-    bounds.end = segment.recordsStart;
-    return { segment, offset: 0, bounds, h1: 0, h2: 0, isAtKey: true };
+    const { recordsStart: nextOffset, window } = segment;
+    const at = { offset: 0, nextOffset, bounds: newRecordBounds() };
+    return { segment, window, ...at, h1: 0, h2: 0, isAtKey: true };
   });
   return { cursors, first: undefined };
 }
@@ -74,17 +80,18 @@ export function nextKey(walk: Walk): boolean {
 
 /** Moves to the next record of the segment; the offset is -1 after the last. */
 function advance(cursor: Cursor): void {
-  const { bounds, segment } = cursor;
-  const at = bounds.end;
+  const { bounds, segment, window } = cursor;
+  const at = cursor.nextOffset;
   cursor.isAtKey = false;
   if (at >= segment.recordsEnd) {
     cursor.offset = -1;
     return;
   }
-  boundsOf(segment, at, bounds);
+  recordIn(segment, at, bounds);
   cursor.offset = at;
+  cursor.nextOffset = window.base + bounds.end;
   const { keyStart, valueStart } = bounds;
-  cursor.h1 = hashKeyAt(segment.view, keyStart, valueStart, segment.seed1, segment.seed2);
+  cursor.h1 = hashKeyAt(window.view, keyStart, valueStart, segment.seed1, segment.seed2);
   cursor.h2 = lastHash2();
 }
 
@@ -94,8 +101,8 @@ function compareKeys(a: Cursor, b: Cursor): number {
   if (a.h2 !== b.h2) return a.h2 >>> 0 < b.h2 >>> 0 ? -1 : 1;
   const { keyStart, valueStart } = a.bounds;
   const other = b.bounds;
-  return a.segment.bytes.compare(
-    b.segment.bytes,
+  return a.window.bytes.compare(
+    b.window.bytes,
     other.keyStart,
     other.valueStart,
     keyStart,

@@ -1,10 +1,10 @@
 // Fetches segments from one datanode (protocol: segment-transfer.ts) over reused connections, from
-// the socket directly into their memory.
+// the socket directly to where they go.
 //
 //     HEAD    waiting for the answer to the upgrade
 //     IDLE    no request; no input is expected
 //     FRAME   a request is out; reads exactly its answer, no byte more
-//     BODY    reads bytes from the socket into the segment's memory
+//     BODY    reads bytes from the socket into the target
 //
 // Invariants: a connection carries one segment at a time; every fetch has a deadline and fails
 // after IDLE_MS_MAX of silence; a connection whose fetch failed is not reused, unless the peer
@@ -12,7 +12,7 @@
 
 import type { Socket } from 'node:net';
 import { unwatchAbort, watchAbort } from '../base/abort.ts';
-import { SteleError } from '../base/errors.ts';
+import { SteleError, toSteleError } from '../base/errors.ts';
 import {
   FrameReader,
   SEGMENTS_PATH,
@@ -65,7 +65,7 @@ export class SegmentFetches {
   }
 
   /**
-   * Resolves when `into.bytes` is full. Rejects with the peer's refusal (WRONG_NODE, NOT_FOUND
+   * Resolves when `into` has all bytes. Rejects with the peer's refusal (WRONG_NODE, NOT_FOUND
    * ...), CORRUPT if the size differs, UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED.
    */
   async fetch(wish: SegmentWish, into: FetchTarget, options: CallOptions): Promise<void> {
@@ -122,6 +122,7 @@ class FetchConnection {
   #fetch: Fetch | undefined;
   /** Bytes of the body received; undefined before the body. */
   #received: number | undefined;
+  #isPaused = false;
   #pause: NodeJS.Timeout | undefined;
   #failure: SteleError | undefined;
 
@@ -185,7 +186,7 @@ class FetchConnection {
 
   /** Silence is expected on an idle connection, and while reading is paused. */
   #onSilence(): void {
-    if (this.#fetch === undefined || this.#pause !== undefined) return;
+    if (this.#fetch === undefined || this.#isPaused) return;
     const text = `${this.where} sent nothing for ${IDLE_MS_MAX / 1000} s.`;
     this.close(new SteleError('DEADLINE_EXCEEDED', text));
   }
@@ -194,7 +195,7 @@ class FetchConnection {
   #next(): Uint8Array {
     if (!this.#isChanged) return this.#head.subarray(this.#headBytes);
     if (this.#received === undefined || this.#fetch === undefined) return this.#frame.exactRoom;
-    return this.#fetch.into.bytes.subarray(this.#received, this.#received + READ_BYTES);
+    return this.#fetch.into.room.subarray(0, READ_BYTES);
   }
 
   /** Returns false to stop reading until the socket is resumed. */
@@ -202,7 +203,7 @@ class FetchConnection {
     if (!this.#isChanged) this.#headFilled(byteCount);
     else if (this.#fetch === undefined) this.#breakOff('sent data without a request');
     else if (this.#received === undefined) this.#frameFilled(this.#fetch, byteCount);
-    else return this.#bodyFilled(this.#fetch, this.#received + byteCount);
+    else return this.#bodyFilled(this.#fetch, byteCount);
     return true;
   }
 
@@ -234,21 +235,36 @@ class FetchConnection {
       return;
     }
     if (sending instanceof SteleError) this.#end(sending);
-    else if (sending === into.bytes.length) this.#received = 0;
+    else if (sending === into.byteLength) this.#received = 0;
     else {
-      const text = `${this.where} has ${sending} bytes of a segment of ${into.bytes.length}.`;
+      const text = `${this.where} has ${sending} bytes of a segment of ${into.byteLength}.`;
       this.close(new SteleError('CORRUPT', text));
     }
   }
 
-  #bodyFilled({ into }: Fetch, received: number): boolean {
-    const pauseMs = into.pace(received - (this.#received ?? 0));
+  #bodyFilled({ into }: Fetch, byteCount: number): boolean {
+    const received = (this.#received ?? 0) + byteCount;
     this.#received = received;
-    if (received === into.bytes.length) {
+    const pauseMs = into.pace(byteCount);
+    let written: Promise<void> | undefined;
+    try {
+      written = into.filled(byteCount);
+    } catch (thrown) {
+      this.close(toSteleError(thrown));
+      return true;
+    }
+    if (received === into.byteLength) {
       this.#end(undefined);
       return true;
     }
-    this.#pause = resumeLater(this.#socket, pauseMs, () => (this.#pause = undefined));
+    // Until the timer is set, the wait for the disk keeps silence from counting.
+    this.#isPaused = true;
+    const resume = (): void => {
+      if (this.#failure !== undefined) return;
+      this.#pause = resumeLater(this.#socket, pauseMs, () => (this.#isPaused = false));
+    };
+    if (written === undefined) resume();
+    else written.then(resume, (thrown: unknown) => this.close(toSteleError(thrown)));
     return false;
   }
 

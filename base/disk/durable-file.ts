@@ -9,13 +9,12 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SteleError, toSteleError } from '../errors.ts';
-import { systemFiles } from './files.ts';
+import { DISK_TAKES_NO_MORE, systemFiles } from './files.ts';
 import type { Files, OpenFile } from './files.ts';
 
 /** A system call writes less than 2 GiB. */
 const WRITE_BYTES = 256 * 1024 * 1024;
 const SMALL_WRITE_BYTES = 128 * 1024;
-const DISK_TAKES_NO_MORE = 'The disk took no more bytes; free some space on it.';
 
 /**
  * Writes all of `bytes` at the handle's position. Turns a short write without an error into
@@ -68,8 +67,13 @@ export function writeFileSynced(path: string, bytes: Uint8Array, yieldIfDue?: ()
 }
 
 /** Makes a folder's entries (a rename, an unlink) durable. */
-export async function syncFolder(folder: string, files = systemFiles): Promise<void> {
-  const handle = await files.open(folder, 'r');
+export function syncFolder(folder: string, files = systemFiles): Promise<void> {
+  return syncFile(folder, files);
+}
+
+/** Makes what was written to a file durable. */
+export async function syncFile(path: string, files = systemFiles): Promise<void> {
+  const handle = await files.open(path, 'r');
   try {
     await handle.sync();
   } finally {

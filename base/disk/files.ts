@@ -1,7 +1,9 @@
-// The file operations that a datanode uses, as an interface over `node:fs/promises`, so that a
-// simulation can substitute a disk that crashes, fills up and hangs.
+// The file operations that a datanode uses, as an interface over `node:fs`, so that a simulation can
+// substitute a disk that crashes, fills up and hangs.
 
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import * as promises from 'node:fs/promises';
+import { SteleError, systemErrorCode } from '../errors.ts';
 
 /** An open file. `close` must be called. */
 export interface OpenFile {
@@ -26,6 +28,17 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** An open file whose operations block: for worker threads. `close` must be called. */
+export interface BlockingFile {
+  readonly byteLength: number;
+  /** Fills `into` from `position` on. Throws CORRUPT if the file ends before or cannot be read. */
+  read(into: Uint8Array, position: number): void;
+  /** Writes all of `bytes` at `position`. Throws DISK_FULL, and the system's error. */
+  write(bytes: Uint8Array, position: number): void;
+  sync(): void;
+  close(): void;
+}
+
 /** The part of a `stat` result that is used. */
 interface FileFacts {
   readonly size: number;
@@ -40,6 +53,8 @@ interface FileFacts {
  */
 export interface Files {
   open(path: string, flags: 'r' | 'w' | 'wx', mode?: number): Promise<OpenFile>;
+  /** `r+`: to read and write. `wx`: a new file, of mode 0644. */
+  openBlocking(path: string, flags: 'r' | 'r+' | 'wx'): BlockingFile;
   readFile(path: string): Promise<Buffer>;
   writeFile(path: string, text: string): Promise<void>;
   appendFile(path: string, text: string): Promise<void>;
@@ -59,4 +74,39 @@ export interface Files {
 }
 
 /** The files of this machine. */
-export const systemFiles: Files = promises;
+export const systemFiles: Files = { ...promises, openBlocking };
+
+export const DISK_TAKES_NO_MORE = 'The disk took no more bytes; free some space on it.';
+
+function openBlocking(path: string, flags: 'r' | 'r+' | 'wx'): BlockingFile {
+  const file = openSync(path, flags, 0o644);
+  return {
+    byteLength: fstatSync(file).size,
+    read: (into, position) => readFully(file, path, into, position),
+    write: (bytes, position) => {
+      for (let done = 0; done < bytes.length;) {
+        const written = writeSync(file, bytes, done, bytes.length - done, position + done);
+        if (written === 0) throw new SteleError('DISK_FULL', DISK_TAKES_NO_MORE);
+        done += written;
+      }
+    },
+    sync: () => fsyncSync(file),
+    close: () => closeSync(file),
+  };
+}
+
+function readFully(file: number, path: string, into: Uint8Array, position: number): void {
+  for (let done = 0; done < into.length;) {
+    const at = position + done;
+    let got: number;
+    try {
+      got = readSync(file, into, done, into.length - done, at);
+    } catch (thrown) {
+      if (systemErrorCode(thrown) !== 'EIO') throw thrown;
+      const text = `The disk cannot read ${path} at byte ${at}.`;
+      throw new SteleError('CORRUPT', text, { cause: thrown });
+    }
+    if (got === 0) throw new SteleError('CORRUPT', `${path} ends at byte ${at}.`);
+    done += got;
+  }
+}

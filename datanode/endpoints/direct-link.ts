@@ -4,6 +4,7 @@ import { monotonicNowMs } from '../../base/clock.ts';
 import { SteleError } from '../../base/errors.ts';
 import type { DatanodeLink, FetchTarget, LookupBatch, LookupChannel } from '../../proto/ports.ts';
 import type { SegmentWish } from '../../proto/segment-transfer.ts';
+import { fillTarget } from '../../transport/fetch-target.ts';
 import { DiskAnswers } from '../reads/disk-answers.ts';
 import type { Datanode } from '../node.ts';
 import { hotKeysHere } from './hot-keys.ts';
@@ -37,15 +38,11 @@ export function directLink(node: Datanode, nowMs = monotonicNowMs): DatanodeLink
 
 async function fetchDirectly(node: Datanode, wish: SegmentWish, into: FetchTarget): Promise<void> {
   const segment = await node.outgoing(wish);
-  if (segment.byteLength !== into.bytes.length) {
-    const text = `The peer has ${segment.byteLength} bytes of a segment of ${into.bytes.length}.`;
+  if (segment.byteLength !== into.byteLength) {
+    const text = `The peer has ${segment.byteLength} bytes of a segment of ${into.byteLength}.`;
     throw new SteleError('CORRUPT', text);
   }
-  let at = 0;
-  for await (const piece of segment.pieces()) {
-    into.bytes.set(piece, at);
-    at += piece.length;
-  }
+  for await (const piece of segment.pieces()) await fillTarget(into, piece);
 }
 
 class DirectLookups implements LookupChannel {

@@ -1,5 +1,5 @@
 // Answers questions that read many records: what deltas change, how two versions differ. The work
-// runs in worker threads, on the segments that are being served, or that are read from disk for it.
+// runs in worker threads, on the segments that are being served, in memory or on disk.
 
 import { SteleError } from '../../base/errors.ts';
 import { DIFF_SAMPLES_MAX } from '../../base/limits.ts';
@@ -15,10 +15,8 @@ import type {
   ShardDiff,
 } from '../../proto/gen/stele/v1/datanode.ts';
 import type { ChangeKind, DiffSample as SegmentSample, SampleValue } from '../../segment/diff.ts';
-import type { Segment } from '../../segment/reader.ts';
 import type { Holdings, ReadableSegment } from '../storage/holdings.ts';
 import type { SegmentWork } from './segment-work.ts';
-import type { WholeSegments } from './whole-segments.ts';
 import type { VersionTables } from '../storage/version-tables.ts';
 
 /**
@@ -37,14 +35,12 @@ export class Comparisons {
   readonly #holdings: Holdings;
   readonly #tables: VersionTables;
   readonly #work: SegmentWork;
-  readonly #whole: WholeSegments;
   readonly #calls = { measure: 0, diff: 0 };
 
-  constructor(holdings: Holdings, tables: VersionTables, work: SegmentWork, whole: WholeSegments) {
+  constructor(holdings: Holdings, tables: VersionTables, work: SegmentWork) {
     this.#holdings = holdings;
     this.#tables = tables;
     this.#work = work;
-    this.#whole = whole;
   }
 
   /** Throws OVERLOADED, CANCELLED, CORRUPT. */
@@ -66,10 +62,8 @@ export class Comparisons {
       const nothing = { added: 0, replaced: 0, unchanged: 0, overwritten: undefined };
       return { segmentId, held: false, ...nothing };
     }
-    const { added, overwritten, replaced, unchanged } = await this.#whole.during(
-      [delta, ...older],
-      ([first, ...others]) => this.#work.measure(first as Segment, others, signal),
-    );
+    const found = await this.#work.measure(delta, older, signal);
+    const { added, overwritten, replaced, unchanged } = found;
     const totals = { ...overwritten, digest: Buffer.from(overwritten.digest) };
     return { segmentId, held: true, added, replaced, unchanged, overwritten: totals };
   }
@@ -82,14 +76,7 @@ export class Comparisons {
       for (const shard of request.shards) {
         const from = this.#segmentsOf(request.keyspaceUid, request.fromVersion, shard);
         const to = this.#segmentsOf(request.keyspaceUid, request.toVersion, shard);
-        const found = await this.#whole.during([...from, ...to], (whole) =>
-          this.#work.diff(
-            whole.slice(0, from.length),
-            whole.slice(from.length),
-            samplesMax,
-            signal,
-          ),
-        );
+        const found = await this.#work.diff(from, to, samplesMax, signal);
         const { added, changed, removed, samples } = found;
         diffs.push({ shard, counts: { added, changed, removed }, samples: samples.map(sample) });
       }

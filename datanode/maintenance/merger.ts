@@ -8,6 +8,9 @@
 // The result is checked against the totals that the master expects, verified like any incoming
 // segment, made durable, and only then held. Nothing is dropped here: readers keep using the old
 // segments until a manifest names the new one.
+//
+// A keyspace in memory is merged there. One that has segments on disk is merged from files into a
+// file; only the index of the result is in memory.
 
 import { sleep } from '../../base/clock.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
@@ -18,13 +21,16 @@ import type { Logger } from '../../base/log.ts';
 import { MergeState } from '../../proto/gen/stele/v1/datanode.ts';
 import type { MergeOrder, MergeStatus } from '../../proto/gen/stele/v1/datanode.ts';
 import type { SegmentMeta } from '../../segment/layout.ts';
+import { mergeBytesOf, unexpectedMerge } from '../../segment/merge-to-file.ts';
 import { segmentContent } from '../../base/segment-name.ts';
 import type { SegmentContent } from '../../base/segment-name.ts';
-import type { SegmentIndex } from '../../segment/reader.ts';
+import type { Segment, SegmentIndex } from '../../segment/reader.ts';
+import { isInMemory } from '../storage/holdings.ts';
 import type { Holdings, ReadableSegment } from '../storage/holdings.ts';
+import type { MemoryBudget } from '../storage/memory-budget.ts';
+import type { DiskStore } from '../storage/store.ts';
 import type { Intake } from '../transfer/intake.ts';
 import { sharedBytes } from './segment-tasks.ts';
-import type { WholeSegments } from './whole-segments.ts';
 import type { SegmentWork } from './segment-work.ts';
 
 const QUEUE_MAX = 10_000;
@@ -34,7 +40,8 @@ export interface MergerOptions {
   readonly holdings: Holdings;
   readonly intake: Intake;
   readonly work: SegmentWork;
-  readonly whole: WholeSegments;
+  readonly memory: MemoryBudget;
+  readonly store: DiskStore;
   readonly env: Env;
   readonly background: BackgroundTasks;
   readonly log: Logger;
@@ -135,31 +142,63 @@ export class Merger {
   }
 
   async #merge(order: MergeOrder): Promise<void> {
-    const { env, holdings, intake, log, whole, work } = this.#options;
+    const { env, holdings, intake, log } = this.#options;
     const { keyspaceUid, shard } = order;
     const startMs = env.nowMs();
     const segments = order.segmentIds.map((id) => requireHeld(holdings, keyspaceUid, id));
     const inputBytes = segments.reduce((sum, { header }) => sum + header.fileBytes, 0);
     // The result is at most as large as the inputs.
-    const reservation = await intake.reserve(Math.min(inputBytes, SEGMENT_BYTES_MAX));
+    const bytesMax = Math.min(inputBytes, SEGMENT_BYTES_MAX);
+    const { records } =
+      intake.isInMemory(keyspaceUid) && segments.every(isInMemory)
+        ? await this.#mergeInMemory(order, segments, bytesMax)
+        : await this.#mergeOnDisk(order, segments, bytesMax);
+    this.#done++;
+    const tookMs = Math.round(env.nowMs() - startMs);
+    log.info({ keyspace: keyspaceUid, shard, records, tookMs }, 'deltas were merged');
+    await this.#pace(inputBytes, env.nowMs() - startMs);
+  }
+
+  async #mergeInMemory(
+    order: MergeOrder,
+    segments: readonly Segment[],
+    bytesMax: number,
+  ): Promise<SegmentMeta> {
+    const { intake, work } = this.#options;
+    const reservation = await intake.reserve(bytesMax);
     try {
-      const merged = await whole.during(segments, (inputs) => work.merge(inputs));
+      const merged = await work.merge(segments);
       const meta = { ...merged.meta, digest: Buffer.from(merged.meta.digest) };
-      if (!holdsTotals(meta, order)) {
-        throw new SteleError(
-          'CORRUPT',
-          `Shard ${shard} merged to ${meta.records} records with digest ${meta.digest.toString('hex')}, not to what the master expects; its segments stay as they are.`,
-        );
-      }
-      await intake.store(sharedBytes(merged.segment), { keyspaceUid, segmentId: meta.id });
-      this.#done++;
-      const tookMs = Math.round(env.nowMs() - startMs);
-      const about = { keyspace: keyspaceUid, shard, records: meta.records, tookMs };
-      log.info(about, 'deltas were merged');
+      if (!holdsTotals(meta, order)) throw unexpectedMerge(order.shard, meta);
+      const expected = { keyspaceUid: order.keyspaceUid, segmentId: meta.id };
+      await intake.store(sharedBytes(merged.segment), expected);
+      return meta;
     } finally {
       reservation.release();
     }
-    await this.#pace(inputBytes, env.nowMs() - startMs);
+  }
+
+  async #mergeOnDisk(
+    { keyspaceUid, shard, totals }: MergeOrder,
+    segments: readonly ReadableSegment[],
+    bytesMax: number,
+  ): Promise<SegmentMeta> {
+    const { intake, memory, store, work } = this.#options;
+    if (totals === undefined) throw new SteleError('INVALID_ARGUMENT', 'The order has no totals.');
+    const releaseMemory = memory.reserve(mergeBytesOf(totals.records, bytesMax));
+    const path = store.newIncomingPath(`merge-${shard}`);
+    let releaseDisk: (() => void) | undefined;
+    try {
+      releaseDisk = await store.reserve(bytesMax);
+      const meta = await work.mergeToFile(segments, totals, path, this.#abort.signal);
+      await intake.adopt(path, { keyspaceUid, segmentId: meta.id });
+      return meta;
+    } finally {
+      releaseMemory();
+      releaseDisk?.();
+      // It has another name by now, or is of no use.
+      await store.files.rm(path, { force: true }).catch(() => undefined);
+    }
   }
 
   /** Sleeps for the rest of the time that so many bytes may take. */

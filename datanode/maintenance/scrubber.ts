@@ -24,7 +24,6 @@ import type { Segment } from '../../segment/reader.ts';
 import type { Holdings } from '../storage/holdings.ts';
 import type { ScrubFinding } from './segment-tasks.ts';
 import type { SegmentWork } from './segment-work.ts';
-import { isDamage, readSegmentFile } from '../storage/segment-files.ts';
 import type { DiskStore } from '../storage/store.ts';
 import type { Verifier } from '../storage/verifier.ts';
 
@@ -163,25 +162,26 @@ export class Scrubber {
     bytesPerSecond: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const { holdings, log, verifier } = this.#options;
+    const { env, holdings, log, work } = this.#options;
     const { keyspaceUid, segmentId } = held;
-    if (!holdings.has(keyspaceUid, segmentId)) return;
-    const startMs = this.#options.env.nowMs();
-    try {
-      const bytes = await readSegmentFile(path, this.#options.store.files);
-      this.#stats.bytes += bytes.length;
-      await verifier.verifyChecksums(bytes, held);
-      const restMs = (bytes.length * 1000) / bytesPerSecond - (this.#options.env.nowMs() - startMs);
-      if (restMs > 1) await sleep(restMs, signal, this.#options.env);
-    } catch (thrown) {
-      const { message } = toSteleError(thrown, 'IO');
+    const byteLength = holdings.byteLengthOf(keyspaceUid, segmentId) ?? 0;
+    for (let from = 0; from < byteLength && !signal.aborted; from += PIECE_BYTES) {
+      const startMs = env.nowMs();
+      const to = Math.min(from + PIECE_BYTES, byteLength);
+      const fault = await work.scrubFile(path, from, to);
       // It was dropped, or brought back into memory, in the meantime.
-      if (!holdings.has(keyspaceUid, segmentId)) return;
-      if (!isDamage(thrown) || holdings.get(keyspaceUid, segmentId) !== undefined) throw thrown;
-      this.#stats.found++;
-      log.error({ ...aboutOf(held), err: message }, 'a bad copy was found');
-      holdings.remove(keyspaceUid, segmentId);
-      await this.#quarantine(held);
+      const isHeld = holdings.has(keyspaceUid, segmentId);
+      if (!isHeld || holdings.get(keyspaceUid, segmentId) !== undefined) return;
+      this.#stats.bytes += to - from;
+      if (fault !== undefined) {
+        this.#stats.found++;
+        log.error({ ...aboutOf(held), err: fault }, 'a bad copy was found');
+        holdings.remove(keyspaceUid, segmentId);
+        await this.#quarantine(held);
+        return;
+      }
+      const restMs = ((to - from) * 1000) / bytesPerSecond - (env.nowMs() - startMs);
+      if (restMs > 1) await sleep(restMs, signal, env);
     }
   }
 

@@ -1,20 +1,31 @@
-// Work on whole segments that takes longer than a reader should wait. It runs in worker threads, on
-// the memory that the segments are served from. All functions are pure, over data that can be
-// posted to a thread.
+// Work on many records that takes longer than a reader should wait. It runs in worker threads, on the
+// memory that segments are served from, or on their files, of which a window at a time is read
+// (segment/record-window.ts). Tasks are data that can be posted to a thread; `files` is for tests and
+// the simulation.
 //
 // `stop` is four shared bytes: the caller sets the first to end the task early (CANCELLED).
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { systemFiles } from '../../base/disk/files.ts';
+import type { BlockingFile, Files } from '../../base/disk/files.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import { diffSteps } from '../../segment/diff.ts';
 import type { ShardDiff } from '../../segment/diff.ts';
 import type { SegmentMeta } from '../../segment/layout.ts';
 import { mergeSegments } from '../../segment/merge.ts';
+import { mergeSteps } from '../../segment/merge-to-file.ts';
+import type { MergedTotals } from '../../segment/merge-to-file.ts';
 import { overlaySteps } from '../../segment/overlay.ts';
 import type { Overlay } from '../../segment/overlay.ts';
 import { openSegment } from '../../segment/reader.ts';
 import type { Segment } from '../../segment/reader.ts';
+import { readHeader } from '../../segment/header.ts';
+import { windowed } from '../../segment/record-window.ts';
+import type { WindowedSegment } from '../../segment/record-window.ts';
+import { residentIn } from '../../segment/resident.ts';
 import { verifyRange } from '../../segment/verify.ts';
+import { fileSegment, verifyFileRange } from '../../segment/verify-file.ts';
+import { isInMemory } from '../storage/holdings.ts';
+import type { ReadableSegment } from '../storage/holdings.ts';
 
 const READ_BYTES = 1024 * 1024;
 
@@ -25,19 +36,38 @@ export interface SharedSegment {
   readonly byteLength: number;
 }
 
+/** The file of a segment whose index and checksums are in memory, which is shared. */
+interface SharedFile {
+  readonly path: string;
+  readonly byteLength: number;
+  readonly head: ArrayBufferLike;
+  readonly crcs: Uint32Array;
+}
+
+export type SharedInput = SharedSegment | SharedFile;
+
+type BlockingFiles = Pick<Files, 'openBlocking'>;
+
 interface Stoppable {
   readonly stop: Int32Array;
 }
 
 /** Compares a delta with the older segments, newest first. */
 export interface MeasureTask extends Stoppable {
-  readonly delta: SharedSegment;
-  readonly older: readonly SharedSegment[];
+  readonly delta: SharedInput;
+  readonly older: readonly SharedInput[];
 }
 
 /** The segments are oldest first. */
 export interface MergeTask {
   readonly segments: readonly SharedSegment[];
+}
+
+/** Merges into a new file at `path`. The segments are oldest first. */
+export interface FileMergeTask extends Stoppable {
+  readonly segments: readonly SharedInput[];
+  readonly expected: MergedTotals;
+  readonly path: string;
 }
 
 export interface MergedSegment {
@@ -47,14 +77,21 @@ export interface MergedSegment {
 
 /** The segments of both sides are newest first. */
 export interface DiffTask extends Stoppable {
-  readonly from: readonly SharedSegment[];
-  readonly to: readonly SharedSegment[];
+  readonly from: readonly SharedInput[];
+  readonly to: readonly SharedInput[];
   readonly samplesMax: number;
 }
 
 /** Checks the bytes `[from, to)` of a segment, in memory and in its file. */
 export interface ScrubTask {
   readonly segment: SharedSegment;
+  readonly path: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Checks the bytes `[from, to)` of a segment that is only in its file. */
+export interface FileScrubTask {
   readonly path: string;
   readonly from: number;
   readonly to: number;
@@ -78,9 +115,42 @@ function openShared(shared: SharedSegment): Segment {
   return openSegment(sharedBytes(shared));
 }
 
-/** Throws CANCELLED, CORRUPT. */
-export function measure({ delta, older, stop }: MeasureTask): Overlay {
-  return runSteps(overlaySteps(openShared(delta), older.map(openShared)), stop);
+/** A segment as it is posted to a thread. */
+export function shareInput(segment: ReadableSegment): SharedInput {
+  if (isInMemory(segment)) return shareSegment(segment);
+  const { crcs, file, header, lines } = segment;
+  return { path: file.path, byteLength: header.fileBytes, head: lines.buffer, crcs };
+}
+
+/** Calls `work` with the segments, each read through a window. */
+function withInputs<Result>(
+  inputs: readonly SharedInput[],
+  files: BlockingFiles,
+  work: (segments: readonly WindowedSegment[]) => Result,
+): Result {
+  const open: BlockingFile[] = [];
+  try {
+    const segments = inputs.map((input) => {
+      if ('shared' in input) return windowed(openShared(input));
+      const file = files.openBlocking(input.path, 'r');
+      open.push(file);
+      const head = Buffer.from(input.head);
+      const resident = residentIn(head, input.crcs, readHeader(head, input.byteLength));
+      return fileSegment(resident, (into, position) => file.read(into, position));
+    });
+    return work(segments);
+  } catch (thrown) {
+    throw toSteleError(thrown, 'IO');
+  } finally {
+    for (const file of open) file.close();
+  }
+}
+
+/** Throws CANCELLED, CORRUPT, IO. */
+export function measure({ delta, older, stop }: MeasureTask, files = systemFiles): Overlay {
+  return withInputs([delta, ...older], files, ([first, ...others]) =>
+    runSteps(overlaySteps(first as WindowedSegment, others), stop),
+  );
 }
 
 /** Throws LOAD_REJECTED if the result is too large. Cannot be interrupted. */
@@ -89,9 +159,31 @@ export function merge({ segments }: MergeTask): MergedSegment {
   return { segment: shareSegment(merged), meta: merged.info };
 }
 
-/** Throws CANCELLED, CORRUPT. */
-export function diff({ from, samplesMax, stop, to }: DiffTask): ShardDiff {
-  return runSteps(diffSteps(from.map(openShared), to.map(openShared), samplesMax), stop);
+/**
+ * Throws CORRUPT if the segments do not add up to what is expected, LOAD_REJECTED if the result is too
+ * large, CANCELLED, DISK_FULL, IO; the file may exist then.
+ */
+export function mergeToFile(
+  { expected, path, segments, stop }: FileMergeTask,
+  files: BlockingFiles = systemFiles,
+): SegmentMeta {
+  return withInputs(segments, files, (opened) => {
+    const file = files.openBlocking(path, 'wx');
+    try {
+      const write = (bytes: Buffer, position: number): void => file.write(bytes, position);
+      return runSteps(mergeSteps(opened, expected, write), stop);
+    } finally {
+      file.close();
+    }
+  });
+}
+
+/** Throws CANCELLED, CORRUPT, IO. */
+export function diff({ from, samplesMax, stop, to }: DiffTask, files = systemFiles): ShardDiff {
+  return withInputs([...from, ...to], files, (opened) => {
+    const [left, right] = [opened.slice(0, from.length), opened.slice(from.length)];
+    return runSteps(diffSteps(left, right, samplesMax), stop);
+  });
 }
 
 function runSteps<Result>(steps: Generator<void, Result, void>, stop: Int32Array): Result {
@@ -111,40 +203,58 @@ export function scrub({ from, path, segment, to }: ScrubTask): ScrubFinding {
   } catch (thrown) {
     return { memory: toSteleError(thrown).message, disk: undefined };
   }
-  return { memory: undefined, disk: compareFile(path, bytes, from, to) };
+  const disk = faultOf(path, systemFiles, (file) => compareFile(file, bytes, from, to));
+  return { memory: undefined, disk };
+}
+
+/** Returns what is wrong with the file, if anything. Throws IO if it cannot be examined. */
+export function scrubFile(
+  { from, path, to }: FileScrubTask,
+  files: BlockingFiles = systemFiles,
+): string | undefined {
+  return faultOf(path, files, (file) => {
+    verifyFileRange(file, from, to);
+    return undefined;
+  });
+}
+
+function faultOf(
+  path: string,
+  files: BlockingFiles,
+  examine: (file: BlockingFile) => string | undefined,
+): string | undefined {
+  let file: BlockingFile | undefined;
+  try {
+    file = files.openBlocking(path, 'r');
+    return examine(file);
+  } catch (thrown) {
+    if (systemErrorCode(thrown) === 'ENOENT') return 'the file is gone';
+    const error = toSteleError(thrown, 'IO');
+    if (error.code === 'IO') throw error;
+    return error.message;
+  } finally {
+    file?.close();
+  }
 }
 
 /**
  * Describes how the file differs from `bytes`, which are known to be good; undefined if it does
  * not.
  */
-function compareFile(path: string, bytes: Buffer, from: number, to: number): string | undefined {
-  let file: number;
-  try {
-    file = openSync(path, 'r');
-  } catch (thrown) {
-    if (systemErrorCode(thrown) === 'ENOENT') return 'the file is gone';
-    throw toSteleError(thrown, 'IO');
+function compareFile(
+  file: BlockingFile,
+  bytes: Buffer,
+  from: number,
+  to: number,
+): string | undefined {
+  const { byteLength } = file;
+  if (byteLength !== bytes.length) return `the file has ${byteLength} of ${bytes.length} bytes`;
+  const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, to - from));
+  for (let at = from; at < to; at += READ_BYTES) {
+    const piece = buffer.subarray(0, Math.min(READ_BYTES, to - at));
+    file.read(piece, at);
+    if (piece.compare(bytes, at, at + piece.length) === 0) continue;
+    return `the file differs between bytes ${at} and ${at + piece.length - 1}`;
   }
-  try {
-    const { size } = fstatSync(file);
-    if (size !== bytes.length) return `the file has ${size} of ${bytes.length} bytes`;
-    const piece = Buffer.allocUnsafe(Math.min(READ_BYTES, to - from));
-    for (let at = from; at < to;) {
-      const wanted = Math.min(piece.length, to - at);
-      const got = readSync(file, piece, 0, wanted, at);
-      if (got === 0) return `the file ends at byte ${at}`;
-      if (piece.compare(bytes, at, at + got, 0, got) !== 0) {
-        return `the file differs between bytes ${at} and ${at + got - 1}`;
-      }
-      at += got;
-    }
-    return undefined;
-  } catch (thrown) {
-    // An unreadable medium counts as a bad copy.
-    if (systemErrorCode(thrown) === 'EIO') return 'the file cannot be read';
-    throw toSteleError(thrown, 'IO');
-  } finally {
-    closeSync(file);
-  }
+  return undefined;
 }

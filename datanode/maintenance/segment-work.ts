@@ -1,14 +1,19 @@
-// Runs work on whole segments in a few worker threads, next to the thread that answers readers.
+// Runs work on many records in a few worker threads, next to the thread that answers readers.
 //
-// Threads start when there is work and end after an idle time. Segments are read in place; nothing
-// is copied.
+// Threads start when there is work and end after an idle time. Segments in memory are read in place,
+// those on disk a window at a time.
 
 import { Piscina } from 'piscina';
+import { systemFiles } from '../../base/disk/files.ts';
+import type { Files } from '../../base/disk/files.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import { workerFile } from '../../base/process/worker-file.ts';
 import type { ShardDiff } from '../../segment/diff.ts';
 import type { Overlay } from '../../segment/overlay.ts';
 import type { Segment } from '../../segment/reader.ts';
+import type { SegmentMeta } from '../../segment/layout.ts';
+import type { MergedTotals } from '../../segment/merge-to-file.ts';
+import type { ReadableSegment } from '../storage/holdings.ts';
 import * as tasks from './segment-tasks.ts';
 import type { MergedSegment, ScrubFinding } from './segment-tasks.ts';
 import type { WorkerReply } from './segment-worker.ts';
@@ -19,6 +24,8 @@ const THREAD_IDLE_MS = 5000;
 const QUEUE_MAX = 1000;
 
 export class SegmentWork {
+  /** Of work that is done in this thread. */
+  protected readonly files: Files = systemFiles;
   #pool: Piscina | undefined;
   readonly #stops = new Set<Int32Array>();
   readonly #file: string | undefined;
@@ -35,32 +42,59 @@ export class SegmentWork {
   /**
    * Computes what `delta` changes in `older`, newest first. Throws CANCELLED, CORRUPT, OVERLOADED.
    */
-  measure(delta: Segment, older: readonly Segment[], signal?: AbortSignal): Promise<Overlay> {
+  measure(
+    delta: ReadableSegment,
+    older: readonly ReadableSegment[],
+    signal?: AbortSignal,
+  ): Promise<Overlay> {
     return this.#stoppable(signal, (stop) =>
-      this.#run('measure', tasks.measure, {
-        delta: tasks.shareSegment(delta),
-        older: older.map(tasks.shareSegment),
+      this.#run('measure', (task) => tasks.measure(task, this.files), {
+        delta: tasks.shareInput(delta),
+        older: older.map(tasks.shareInput),
         stop,
       }),
     );
   }
 
-  /** Merges segments, oldest first. Throws LOAD_REJECTED, CORRUPT, OVERLOADED. */
+  /**
+   * Merges segments, oldest first, into a new file at `path`, which is not synced. Throws CORRUPT if
+   * they do not add up to what is expected, LOAD_REJECTED, DISK_FULL, IO, CANCELLED, OVERLOADED; the
+   * file may exist then.
+   */
+  async mergeToFile(
+    segments: readonly ReadableSegment[],
+    expected: MergedTotals,
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<SegmentMeta> {
+    const inputs = segments.map(tasks.shareInput);
+    const meta = await this.#stoppable(signal, (stop) =>
+      this.#run('mergeToFile', (task) => tasks.mergeToFile(task, this.files), {
+        segments: inputs,
+        expected,
+        path,
+        stop,
+      }),
+    );
+    return { ...meta, digest: Buffer.from(meta.digest) };
+  }
+
+  /** Merges segments in memory, oldest first. Throws LOAD_REJECTED, CORRUPT, OVERLOADED. */
   merge(segments: readonly Segment[]): Promise<MergedSegment> {
     return this.#run('merge', tasks.merge, { segments: segments.map(tasks.shareSegment) });
   }
 
   /** Compares two lists of segments, both newest first. Throws CANCELLED, CORRUPT, OVERLOADED. */
   diff(
-    from: readonly Segment[],
-    to: readonly Segment[],
+    from: readonly ReadableSegment[],
+    to: readonly ReadableSegment[],
     samplesMax: number,
     signal?: AbortSignal,
   ): Promise<ShardDiff> {
     return this.#stoppable(signal, (stop) =>
-      this.#run('diff', tasks.diff, {
-        from: from.map(tasks.shareSegment),
-        to: to.map(tasks.shareSegment),
+      this.#run('diff', (task) => tasks.diff(task, this.files), {
+        from: from.map(tasks.shareInput),
+        to: to.map(tasks.shareInput),
         samplesMax,
         stop,
       }),
@@ -71,6 +105,15 @@ export class SegmentWork {
   scrub(segment: Segment, path: string, from: number, to: number): Promise<ScrubFinding> {
     const task = { segment: tasks.shareSegment(segment), path, from, to };
     return this.#run('scrub', tasks.scrub, task);
+  }
+
+  /**
+   * Checks the bytes `[from, to)` of the file at `path`. Resolves to what is wrong with them. Throws
+   * IO, OVERLOADED.
+   */
+  scrubFile(path: string, from: number, to: number): Promise<string | undefined> {
+    const task = { path, from, to };
+    return this.#run('scrubFile', (one) => tasks.scrubFile(one, this.files), task);
   }
 
   /** Stops running tasks, whose callers get an error. */

@@ -22,7 +22,9 @@ lowerThreadPriority(NICENESS);
 export const measure = (task: tasks.MeasureTask) => reply(() => tasks.measure(task));
 export const merge = (task: tasks.MergeTask) => reply(() => tasks.merge(task));
 export const diff = (task: tasks.DiffTask) => reply(() => tasks.diff(task));
+export const mergeToFile = (task: tasks.FileMergeTask) => reply(() => tasks.mergeToFile(task));
 export const scrub = (task: tasks.ScrubTask) => reply(() => tasks.scrub(task));
+export const scrubFile = (task: tasks.FileScrubTask) => reply(() => tasks.scrubFile(task));
 
 function reply<Outcome>(run: () => Outcome): WorkerReply<Outcome> {
   // The segments may be dropped before this thread has anything else to collect.

@@ -5,7 +5,7 @@
 // known seal it is read and checked once more.
 
 import type { BlockSource } from '../disk/block-source.ts';
-import { diskSegment, isReadable, readResident, residentOf } from '../disk/disk-segment.ts';
+import { diskSegment, isReadable, readResident } from '../disk/disk-segment.ts';
 import { requireSegment } from './expected-segment.ts';
 import type { ReadableSegment } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -42,13 +42,12 @@ export async function openOnDisk(
   requireSegment(resident, file);
   const { header, residentBytes } = resident;
   const isKnown = sealOfFooter(footer) === store.verified.knownSeal(file);
-  const needed = isKnown && isReadable(header) ? residentBytes : header.fileBytes;
-  const release = memory?.reserve(needed);
+  const isWhole = !isReadable(header) || (isMemory && !isKnown);
+  const release = memory?.reserve(isWhole ? header.fileBytes : residentBytes);
   try {
-    if (isKnown && isReadable(header)) return diskSegment(resident, await source.open(file.path));
-    const segment = await verifier.verifyFile(file);
-    if (isMemory || !isReadable(header)) return segment;
-    return diskSegment(residentOf(segment), await source.open(file.path));
+    if (isWhole) return await verifier.verifyFile(file);
+    const checked = isKnown ? resident : await verifier.verifyOnDisk(file);
+    return diskSegment(checked, await source.open(file.path));
   } finally {
     release?.();
   }

@@ -18,7 +18,7 @@ import { systemEnv } from '../../base/env.ts';
 import type { Env } from '../../base/env.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
 import { requireAccess } from '../../base/disk/file-access.ts';
-import type { Files } from '../../base/disk/files.ts';
+import type { Files, OpenFile } from '../../base/disk/files.ts';
 import { parseKeyspaceUid } from '../../base/ids.ts';
 import {
   parseSegmentId,
@@ -134,9 +134,10 @@ export class DiskStore {
 
   /**
    * Reserves disk space for `byteCount` bytes. Throws DISK_FULL or IO. The returned function
-   * releases it; call it once the bytes are written or abandoned.
+   * releases it, or as many bytes of it as were written: what is written is no longer free. Call it
+   * once all bytes are written or abandoned.
    */
-  async reserve(byteCount: number): Promise<() => void> {
+  async reserve(byteCount: number): Promise<(writtenBytes?: number) => void> {
     const freeBytes = await this.#health.measure();
     const needed = byteCount + this.#keptBytes;
     if (needed > freeBytes) {
@@ -147,10 +148,11 @@ export class DiskStore {
       );
     }
     this.#promisedBytes += byteCount;
-    let held = true;
-    return () => {
-      if (held) this.#promisedBytes -= byteCount;
-      held = false;
+    let left = byteCount;
+    return (writtenBytes = left) => {
+      const released = Math.min(left, writtenBytes);
+      left -= released;
+      this.#promisedBytes -= released;
     };
   }
 
@@ -200,6 +202,38 @@ export class DiskStore {
     }
   }
 
+  /**
+   * Creates a file for a segment that arrives piece by piece, or is made so; `writeBy` gives it its
+   * name. The caller closes it, and removes it if it is not needed. Throws DISK_FULL, IO.
+   */
+  async openIncoming(
+    segmentId: string,
+  ): Promise<{ readonly path: string; readonly file: OpenFile }> {
+    const path = this.newIncomingPath(segmentId);
+    const open = (): Promise<OpenFile> => this.files.open(path, 'wx', 0o644);
+    try {
+      const file = await open().catch(async (thrown: unknown) => {
+        if (systemErrorCode(thrown) !== 'ENOENT') throw thrown;
+        await this.makeFolders();
+        return open();
+      });
+      return { path, file };
+    } catch (thrown) {
+      await this.writeFailed(thrown);
+      throw toSteleError(thrown, 'IO');
+    }
+  }
+
+  /** The path of a file that a thread creates, for what is then placed like an incoming segment. */
+  newIncomingPath(name: string): string {
+    return join(this.#folder, 'incoming', `${name}.${this.#env.randomId()}`);
+  }
+
+  /** Notes that a write to an incoming file failed; what it wrote is still there. */
+  writeFailed(thrown: unknown): Promise<void> {
+    return this.#health.failed(thrown);
+  }
+
   async #hasLostFolders(keyspaceUid: string): Promise<boolean> {
     const folders = [join(this.#folder, 'incoming'), this.#folderOf(keyspaceUid)];
     const found = await Promise.all(folders.map((folder) => unlessGone(this.files.stat(folder))));
@@ -213,7 +247,7 @@ export class DiskStore {
     isHeld: () => boolean,
   ): Promise<Result> {
     const path = this.#pathOf(keyspaceUid, segmentId);
-    const temporary = join(this.#folder, 'incoming', `${segmentId}.${this.#env.randomId()}`);
+    const temporary = this.newIncomingPath(segmentId);
     try {
       const result = await writeTo(temporary);
       const folder = await this.#keyspaceFolder(keyspaceUid);

@@ -6,8 +6,8 @@
 //                              --> disk    open each file, read index and checksums, free the rest
 //
 // A few segments move at a time, in the order of move-queue.ts, while they are read: each is replaced
-// by itself, so a lookup finds it before and after. Those that arrive meanwhile, by a load or a copy,
-// come in memory and move like the others.
+// by itself, so a lookup finds it before and after. Those that arrive go where they belong
+// (transfer/intake.ts); if the tier changes meanwhile, they move like the others.
 //
 // Warming: a start opens large segments on disk (startup-verification.ts). Those whose tier is the
 // memory are then moved there like after a change of tier, and are read from disk until then. What
@@ -81,7 +81,7 @@ export class Tiers {
     const { holdings, order } = options;
     this.#queue = new MoveQueue(holdings, order);
     holdings.onChange(({ keyspaceUid }) => {
-      if (holdings.tierOf(keyspaceUid) === 'disk') this.#move(keyspaceUid);
+      if (holdings.tierOf(keyspaceUid) !== 'none') this.#move(keyspaceUid);
     });
   }
 

@@ -3,14 +3,13 @@
 import { basename, dirname, join } from 'node:path';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { systemFiles } from '../../base/disk/files.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
-import { segmentMeta } from '../../segment/reader.ts';
 import type { SegmentMeta } from '../../segment/layout.ts';
 import { segmentIdOfFileName } from '../../base/segment-name.ts';
-import { openAs } from './expected-segment.ts';
 import type { ExpectedSegment } from './expected-segment.ts';
-import { readSegmentFile, segmentFilesBelow } from './segment-files.ts';
-import { stepsOf } from './verify-steps.ts';
+import { fileSteps } from './file-steps.ts';
+import { segmentFilesBelow } from './segment-files.ts';
 
 const SEGMENTS_FOLDER = 'segments';
 
@@ -43,7 +42,7 @@ export function namedFile(path: string): FileToVerify {
  */
 export async function* verifyFiles(files: Iterable<FileToVerify>): AsyncGenerator<VerifiedFile> {
   for (const each of files) {
-    const file = await verifyFile(each);
+    const file = verifyFile(each);
     if (file.error === undefined || existsSync(each.path)) yield file;
   }
 }
@@ -72,12 +71,23 @@ export async function segmentFilesIn(dataDir: string): Promise<FileToVerify[]> {
   return files;
 }
 
-async function verifyFile({ path, ...expected }: FileToVerify): Promise<VerifiedFile> {
+function verifyFile({ path, ...expected }: FileToVerify): VerifiedFile {
   try {
-    const segment = openAs(await readSegmentFile(path), expected);
-    for (const _bytesDone of stepsOf(segment, 'full'));
-    return { path, error: undefined, info: segmentMeta(segment) };
+    return { path, error: undefined, info: verified(path, expected) };
   } catch (thrown) {
     return { path, error: toSteleError(thrown, 'IO'), info: undefined };
+  }
+}
+
+function verified(path: string, expected: Partial<ExpectedSegment>): SegmentMeta {
+  const file = systemFiles.openBlocking(path, 'r');
+  try {
+    const steps = fileSteps(file, expected);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value.resident.meta;
+    }
+  } finally {
+    file.close();
   }
 }

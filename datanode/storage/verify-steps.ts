@@ -12,8 +12,6 @@ import { checksumSteps, hashedChecksumSteps } from '../../segment/verify.ts';
 import type { Segment } from '../../segment/reader.ts';
 import { contentSteps } from './shard-check.ts';
 
-export type VerifyDepth = 'full' | 'checksums';
-
 /**
  * The SHA-256, in hex, of a segment's checksums. If the checksums match their blocks, two files
  * with the same seal hold the same bytes.
@@ -28,19 +26,10 @@ export function sealOfFooter(footer: Buffer): string {
 }
 
 /**
- * Checks a segment, yielding about every 64 KiB. Returns its seal, or an empty string for the depth
- * `checksums`. If the seal is `knownSeal`, that of bytes that passed the full check, only the
- * checksums are checked. Throws CORRUPT.
+ * Checks a segment, yielding about every 64 KiB. Returns its seal. If that is `knownSeal`, the seal of
+ * bytes that passed the full check, only the checksums are checked. Throws CORRUPT.
  */
-export function* stepsOf(
-  segment: Segment,
-  depth: VerifyDepth,
-  knownSeal = '',
-): Generator<number, string, void> {
-  if (depth === 'checksums') {
-    yield* checksumSteps(segment);
-    return '';
-  }
+export function* stepsOf(segment: Segment, knownSeal = ''): Generator<number, string, void> {
   const seal = sealOf(segment);
   if (seal === knownSeal) {
     yield* checksumSteps(segment);

@@ -4,19 +4,20 @@
 // short time slices while there are readers: a verification can wait, because its caller waits for
 // a disk too.
 
+import { systemFiles } from '../../base/disk/files.ts';
 import { writeFileSynced } from '../../base/disk/durable-file.ts';
 import { toSteleError } from '../../base/errors.ts';
 import { collectYoungGarbageSoon } from '../../base/process/free-memory.ts';
 import { CooperativeYield, lowerThreadPriority } from '../../base/process/low-priority.ts';
 import { openSegment } from '../../segment/reader.ts';
+import type { ExpectedSegment } from './expected-segment.ts';
+import { fileSteps } from './file-steps.ts';
 import { stepsOf } from './verify-steps.ts';
-import type { VerifyDepth } from './verify-steps.ts';
 
 export interface VerifyTask {
   readonly shared: ArrayBufferLike;
   readonly byteOffset: number;
   readonly byteLength: number;
-  readonly depth: VerifyDepth;
   /** Seal of bytes that have passed the full check; empty if there are none. */
   readonly knownSeal: string;
   /** Where good bytes are written and synced; the file must not exist. Empty: nowhere. */
@@ -25,10 +26,34 @@ export interface VerifyTask {
   readonly hasReaders: boolean;
 }
 
+/** A segment file that is checked without being held in memory. */
+export interface FileTask {
+  readonly file: ExpectedSegment & { readonly path: string };
+  readonly knownSeal: string;
+  /** Whether the file is synced if it is good. */
+  readonly sync: boolean;
+  readonly hasReaders: boolean;
+}
+
+/** Of a good file: what stays in memory, as it is shared between threads. */
+export interface CheckedParts {
+  readonly ok: true;
+  readonly seal: string;
+  /** Begins with header and index. */
+  readonly head: ArrayBufferLike;
+  readonly crcs: Uint32Array;
+}
+
 /** An error as data, because a thrown one would lose its code between threads. */
-export type VerifyReply =
-  | { readonly ok: true; readonly seal: string }
-  | { readonly ok: false; readonly code: string; readonly message: string };
+export type VerifyReply = { readonly ok: true; readonly seal: string } | VerifyFailure;
+
+export type FileReply = CheckedParts | VerifyFailure;
+
+interface VerifyFailure {
+  readonly ok: false;
+  readonly code: string;
+  readonly message: string;
+}
 
 lowerThreadPriority();
 const yielding = new CooperativeYield();
@@ -40,7 +65,7 @@ export default function verify(task: VerifyTask): VerifyReply {
   const yieldIfDue = task.hasReaders ? () => yielding.yieldIfDue() : undefined;
   let seal: string;
   try {
-    seal = runSteps(stepsOf(openSegment(bytes), task.depth, task.knownSeal), yieldIfDue);
+    seal = runSteps(stepsOf(openSegment(bytes), task.knownSeal), yieldIfDue);
   } catch (thrown) {
     return failure(thrown, 'CORRUPT');
   }
@@ -53,7 +78,24 @@ export default function verify(task: VerifyTask): VerifyReply {
   }
 }
 
-function runSteps(steps: Generator<number, string, void>, yieldIfDue?: () => void): string {
+export function checkFile({ file, hasReaders, knownSeal, sync }: FileTask): FileReply {
+  collectYoungGarbageSoon();
+  const yieldIfDue = hasReaders ? () => yielding.yieldIfDue() : undefined;
+  try {
+    const open = systemFiles.openBlocking(file.path, sync ? 'r+' : 'r');
+    try {
+      const { resident, seal } = runSteps(fileSteps(open, file, knownSeal), yieldIfDue);
+      if (sync) open.sync();
+      return { ok: true, seal, head: resident.lines.buffer, crcs: resident.crcs };
+    } finally {
+      open.close();
+    }
+  } catch (thrown) {
+    return failure(thrown, 'IO');
+  }
+}
+
+function runSteps<Result>(steps: Generator<number, Result, void>, yieldIfDue?: () => void): Result {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -61,7 +103,7 @@ function runSteps(steps: Generator<number, string, void>, yieldIfDue?: () => voi
   }
 }
 
-function failure(thrown: unknown, otherwise: 'CORRUPT' | 'IO'): VerifyReply {
+function failure(thrown: unknown, otherwise: 'CORRUPT' | 'IO'): VerifyFailure {
   const { code, message } = toSteleError(thrown, otherwise);
   return { ok: false, code, message };
 }

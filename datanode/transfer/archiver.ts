@@ -9,6 +9,7 @@
 // first.
 
 import { bodyOfBytes } from '../../archive/open-store.ts';
+import type { ObjectBody } from '../../archive/object-store.ts';
 import { segmentObject } from '../../archive/layout.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { BackgroundTasks } from '../../base/background.ts';
@@ -24,9 +25,9 @@ import type {
   StoreRef,
 } from '../../proto/gen/stele/v1/datanode.ts';
 import type { Holdings } from '../storage/holdings.ts';
-import type { MemoryBudget } from '../storage/memory-budget.ts';
 import type { DiskStore } from '../storage/store.ts';
 import type { Verifier } from '../storage/verifier.ts';
+import { readBytes } from '../disk/read-bytes.ts';
 import { nameOfStore } from './object-stores.ts';
 import type { ObjectStores } from './object-stores.ts';
 import { Pacer } from './pacer.ts';
@@ -42,7 +43,6 @@ export interface ArchiverOptions {
   readonly holdings: Holdings;
   readonly store: DiskStore;
   readonly verifier: Verifier;
-  readonly memory: MemoryBudget;
   readonly stores: ObjectStores;
   readonly background: BackgroundTasks;
   readonly log: Logger;
@@ -133,8 +133,8 @@ export class Archiver {
       const there = await store.stat(name, { signal });
       const isOld = (there?.modifiedMs ?? 0) < this.#env.unixMs() - refreshAfterMs;
       if (there?.byteCount === byteLength && !isOld) return DONE;
-      await this.#withBytes(held, (bytes) =>
-        store.put(name, bodyOfBytes(bytes), { signal, pace: (count) => this.#pauseMs(count) }),
+      await this.#withBody(held, byteLength, (body) =>
+        store.put(name, body, { signal, pace: (count) => this.#pauseMs(count) }),
       );
       const tookMs = Math.round(this.#env.nowMs() - startMs);
       const about = { keyspace: keyspaceUid, segment: segmentId, bytes: byteLength, tookMs };
@@ -148,20 +148,23 @@ export class Archiver {
     }
   }
 
-  /**
-   * Calls `use` with the verified bytes: of memory, or of the disk if the keyspace is suspended.
-   */
-  async #withBytes(held: HeldSegment, use: (bytes: Buffer) => Promise<void>): Promise<void> {
-    const { holdings, memory, store, verifier } = this.#options;
+  /** Calls `use` with the verified bytes, in memory or on disk. */
+  async #withBody(
+    held: HeldSegment,
+    byteCount: number,
+    use: (body: ObjectBody) => Promise<void>,
+  ): Promise<void> {
+    const { holdings, store, verifier } = this.#options;
     const { keyspaceUid, segmentId } = held;
     const segment = holdings.get(keyspaceUid, segmentId);
-    if (segment !== undefined) return use(segment.bytes);
-    const release = memory.reserve(this.#byteLengthOf(held));
+    if (segment !== undefined) return use(bodyOfBytes(segment.bytes));
+    const path = store.fileOf(keyspaceUid, segmentId);
+    await verifier.verifyOnDisk(path);
+    const file = await store.files.open(path.path, 'r');
     try {
-      const file = store.fileOf(keyspaceUid, segmentId);
-      await use((await verifier.verifyFile(file)).bytes);
+      await use({ byteCount, read: (start, end) => readBytes(file, start, end - start) });
     } finally {
-      release();
+      await file.close();
     }
   }
 

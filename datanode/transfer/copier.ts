@@ -18,9 +18,11 @@ import type { CopyFailure, CopyOrder, StoreRef } from '../../proto/gen/stele/v1/
 import type { NodeAddress } from '../../proto/gen/stele/v1/view.ts';
 import type { CallOptions, DatanodeLink, FetchTarget, LinkFactory } from '../../proto/ports.ts';
 import { segmentDeadlineMs } from '../../transport/segment-fetch.ts';
+import type { Arrival } from './arrival.ts';
 import type { Intake } from './intake.ts';
 import { BRAKED_BYTES_PER_SECOND_MIN } from './intake-brake.ts';
 import type { IntakeBrake } from './intake-brake.ts';
+import { readObjectInto, STORE_PIECE_BYTES } from './object-stores.ts';
 import type { ObjectStores } from './object-stores.ts';
 import { Pacer } from './pacer.ts';
 
@@ -52,7 +54,9 @@ interface Wanted {
 interface Source {
   /** For people. */
   readonly name: string;
-  readonly fetch: (wanted: Wanted) => Promise<Buffer>;
+  /** How many bytes come at once at most; absent: as from a socket. */
+  readonly pieceBytes?: number;
+  readonly fetch: (wanted: Wanted, into: FetchTarget, options: FetchOptions) => Promise<void>;
 }
 
 type FetchOptions = Required<CallOptions>;
@@ -141,7 +145,7 @@ export class Copier {
     for (const source of this.#sourcesOf(order)) {
       if (this.#abort.signal.aborted) return;
       try {
-        await this.#copyFrom(order, source.fetch);
+        await this.#copyFrom(order, source);
         const done = { bytes: segment?.fileBytes, tookMs: this.#tookMs(startMs) };
         log.debug({ ...about, source: source.name, ...done }, 'a segment was copied');
         return;
@@ -167,11 +171,14 @@ export class Copier {
   #sourcesOf({ sources, store }: CopyOrder): Source[] {
     const peers = sources.map(({ address, nodeId }) => ({
       name: nodeId,
-      fetch: async ({ byteLength, keyspaceUid, segmentId }: Wanted) => {
+      fetch: async (
+        { keyspaceUid, segmentId }: Wanted,
+        into: FetchTarget,
+        options: FetchOptions,
+      ): Promise<void> => {
         if (address === undefined) throw new SteleError('INVALID_ARGUMENT', 'It has no address.');
-        const link = this.#linkTo(nodeId, address);
         const wish = { keyspaceUid, segmentId, expectNode: nodeId };
-        return this.#fetch(byteLength, (into, options) => link.fetchSegment(wish, into, options));
+        await this.#linkTo(nodeId, address).fetchSegment(wish, into, options);
       },
     }));
     return store === undefined ? peers : [...peers, this.#sourceOf(store)];
@@ -180,28 +187,41 @@ export class Copier {
   #sourceOf(ref: StoreRef): Source {
     return {
       name: ref.url,
-      fetch: async ({ byteLength, keyspaceUid, segmentId }) => {
+      pieceBytes: STORE_PIECE_BYTES,
+      fetch: async ({ keyspaceUid, segmentId }, into, { signal }) => {
         const store = await this.#options.stores.get(ref);
-        const name = segmentObject(keyspaceUid, segmentId);
-        return this.#fetch(byteLength, (into, { signal }) => {
-          const pace = (byteCount: number): number => into.pace(byteCount);
-          return store.read(name, into.bytes, 0, { pace, signal });
-        });
+        const pace = (byteCount: number): number => into.pace(byteCount);
+        await readObjectInto(store, segmentObject(keyspaceUid, segmentId), into, { pace, signal });
       },
     };
   }
 
-  async #copyFrom({ keyspaceUid, segment }: CopyOrder, fetch: Source['fetch']): Promise<void> {
+  async #copyFrom({ keyspaceUid, segment }: CopyOrder, source: Source): Promise<void> {
     if (segment === undefined) return;
-    const { intake } = this.#options;
     const { fileBytes: byteLength, id: segmentId } = segment;
-    const reservation = await intake.reserve(byteLength);
+    const wanted = { keyspaceUid, segmentId, byteLength };
+    const { fetch, pieceBytes } = source;
+    const sizes = pieceBytes === undefined ? {} : { pieceBytes };
+    const arrival = await this.#options.intake.open(wanted, sizes);
     try {
-      const bytes = await fetch({ keyspaceUid, segmentId, byteLength });
-      await intake.store(bytes, { keyspaceUid, segmentId });
+      const deadlineMs = segmentDeadlineMs(byteLength, this.#bytesPerSecondOfOne());
+      const options = { deadlineMs, signal: this.#abort.signal };
+      await fetch(wanted, this.#paced(arrival), options);
+      await arrival.finish();
     } finally {
-      reservation.release();
+      arrival.abandon();
     }
+  }
+
+  #paced(arrival: Arrival): FetchTarget {
+    return {
+      byteLength: arrival.byteLength,
+      get room() {
+        return arrival.room;
+      },
+      filled: (byteCount) => arrival.filled(byteCount),
+      pace: (byteCount) => this.#pauseMs(byteCount),
+    };
   }
 
   #linkTo(nodeId: string, address: NodeAddress): DatanodeLink {
@@ -218,18 +238,6 @@ export class Copier {
   #closeLinks(): void {
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
-  }
-
-  /** The bytes that `fill` writes, within a time that depends on their number. */
-  async #fetch(
-    byteLength: number,
-    fill: (into: FetchTarget, options: FetchOptions) => Promise<void>,
-  ): Promise<Buffer> {
-    const bytes = Buffer.from(new SharedArrayBuffer(byteLength));
-    const deadlineMs = segmentDeadlineMs(byteLength, this.#bytesPerSecondOfOne());
-    const into = { bytes, pace: (byteCount: number) => this.#pauseMs(byteCount) };
-    await fill(into, { deadlineMs, signal: this.#abort.signal });
-    return bytes;
   }
 
   /** What the limits leave for each of the copies that run at the same time. */

@@ -1,10 +1,13 @@
 // The object stores that orders name, opened once each.
 
-import type { ObjectStore } from '../../archive/object-store.ts';
+import type { ObjectStore, StoreCallOptions } from '../../archive/object-store.ts';
 import type { StoreRef } from '../../proto/gen/stele/v1/datanode.ts';
+import type { Arrival } from './arrival.ts';
 
 /** Orders name the store of the cluster; loads, those that segments were built in. */
 const STORES_MAX = 16;
+/** Bytes of a request, for segments that do not go through memory. */
+export const STORE_PIECE_BYTES: number = 4 * 1024 * 1024;
 
 /**
  * Opens a store. Throws INVALID_ARGUMENT for what is not one; other faults show at the first call.
@@ -47,6 +50,24 @@ export class ObjectStores {
       () => undefined,
     );
     this.#opened.delete(name);
+  }
+}
+
+/**
+ * Reads an object into an arrival of its length, piece by piece. Throws what the store and the arrival
+ * throw.
+ */
+export async function readObjectInto(
+  store: ObjectStore,
+  name: string,
+  into: Pick<Arrival, 'byteLength' | 'room' | 'filled'>,
+  options: StoreCallOptions,
+): Promise<void> {
+  for (let start = 0; start < into.byteLength;) {
+    const { room } = into;
+    await store.read(name, room, start, options);
+    start += room.length;
+    await into.filled(room.length);
   }
 }
 

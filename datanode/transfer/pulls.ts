@@ -12,6 +12,7 @@ import type { Logger } from '../../base/log.ts';
 import type { SegmentAnnouncement, SegmentOrigin } from '../../proto/segment-transfer.ts';
 import type { Intake } from './intake.ts';
 import type { IntakeBrake } from './intake-brake.ts';
+import { readObjectInto, STORE_PIECE_BYTES } from './object-stores.ts';
 import type { ObjectStores } from './object-stores.ts';
 import { Pacer } from './pacer.ts';
 import type { PullWatch } from './segment-connection.ts';
@@ -31,7 +32,7 @@ export interface PullsOptions {
   readonly log: Logger;
 }
 
-type Wanted = Pick<SegmentAnnouncement, 'keyspaceUid' | 'segmentId' | 'byteLength'>;
+type Wanted = Pick<SegmentAnnouncement, 'keyspaceUid' | 'segmentId' | 'byteLength' | 'tier'>;
 
 export class Pulls {
   /** Bytes of segments that were pulled and are held. */
@@ -64,13 +65,8 @@ export class Pulls {
       // It may have come by another way meanwhile.
       if (isHere()) return;
       const startMs = this.#time.nowMs();
-      const reservation = await intake.reserve(byteLength);
-      try {
-        await this.#pullVerified(wanted, origin, watch);
-        this.bytesTotal += byteLength;
-      } finally {
-        reservation.release();
-      }
+      await this.#pullVerified(wanted, origin, watch);
+      this.bytesTotal += byteLength;
       const tookMs = Math.round(this.#time.nowMs() - startMs);
       const about = { keyspace: keyspaceUid, segment: segmentId, bytes: byteLength, tookMs };
       log.debug({ ...about, source: origin.url }, 'a segment was pulled');
@@ -82,18 +78,21 @@ export class Pulls {
   async #pullVerified(wanted: Wanted, origin: SegmentOrigin, watch: PullWatch): Promise<void> {
     const { intake, log, stores } = this.#options;
     const store = await stores.get(origin);
-    const { byteLength, keyspaceUid, segmentId } = wanted;
+    const { keyspaceUid, segmentId } = wanted;
+    const expected = { ...wanted, shardCount: origin.shardCount };
     for (let attempt = 1; ; attempt++) {
-      const bytes = Buffer.from(new SharedArrayBuffer(byteLength));
-      const pace = this.#paceOf(watch);
-      await store.read(origin.object, bytes, 0, { signal: watch.signal, pace });
+      const arrival = await intake.open(expected, { pieceBytes: STORE_PIECE_BYTES });
       try {
-        await intake.store(bytes, { keyspaceUid, segmentId, shardCount: origin.shardCount });
+        const pace = this.#paceOf(watch);
+        await readObjectInto(store, origin.object, arrival, { signal: watch.signal, pace });
+        await arrival.finish();
         return;
       } catch (thrown) {
         const error = explained(thrown, store.url, origin.object);
         if (error.code !== 'CORRUPT' || attempt >= ATTEMPTS_MAX) throw error;
         log.warn({ keyspace: keyspaceUid, segment: segmentId, err: error.message }, 'pulled again');
+      } finally {
+        arrival.abandon();
       }
     }
   }

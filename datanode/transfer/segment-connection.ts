@@ -3,7 +3,7 @@
 //
 //     FRAME   a frame is collected
 //     BUSY    waiting for space, verifying and syncing a segment, or sending one; the peer must send nothing
-//     BODY    bytes go from the socket straight into the segment's own memory
+//     BODY    bytes go from the socket straight to the arrival's own memory
 //
 // A stalled sender is disconnected after IDLE_MS_MAX; that time includes the wait for a turn, the
 // verification and the sync, so it is generous. Whatever ends the connection, an arrival in
@@ -24,6 +24,7 @@ import {
   readOrigin,
   readWish,
 } from '../../proto/segment-transfer.ts';
+import type { Arrival } from './arrival.ts';
 import type { OutgoingSegment } from './outgoing.ts';
 import type {
   SegmentAnnouncement,
@@ -33,6 +34,8 @@ import type {
 } from '../../proto/segment-transfer.ts';
 
 const IDLE_MS_MAX = 120_000;
+/** How long a peer may take to close the connection after a refusal in the middle of a segment. */
+const REFUSED_MS_MAX = 5_000;
 /** Well below the time after which a peer without an answer gives up. */
 const PULLING_EVERY_MS = 1000;
 /**
@@ -40,18 +43,6 @@ const PULLING_EVERY_MS = 1000;
  * peer.
  */
 const CONNECTIONS_MAX = 1024;
-
-/** One segment that is being received. */
-export interface IncomingSegment {
-  /** Where the remaining bytes go; not empty until all are there. */
-  readonly room: Uint8Array;
-  /** Notes that `byteCount` bytes were written to `room`. */
-  filled(byteCount: number): void;
-  /** Resolves when the segment is verified, durable and held. */
-  finish(): Promise<void>;
-  /** Leaves no trace of the segment; may be called more than once. */
-  abandon(): void;
-}
 
 /** The peer that asked for a pull. */
 export interface PullWatch {
@@ -65,10 +56,7 @@ export interface SegmentKeeper {
   /**
    * Resolves to undefined if the segment is already here. What it throws is reported to the sender.
    */
-  admit(
-    announced: SegmentAnnouncement,
-    subject: Subject | undefined,
-  ): Promise<IncomingSegment | undefined>;
+  admit(announced: SegmentAnnouncement, subject: Subject | undefined): Promise<Arrival | undefined>;
   /**
    * Pulls a segment out of its origin, unless it is here; resolves when it is durable and held.
    * `onBytes` is called with the number of bytes so far. What it throws is reported to the peer.
@@ -104,7 +92,7 @@ class SegmentConnection {
   #isBusy = false;
   /** Whether the next bytes go into the segment's memory. */
   #isDirect = false;
-  #arrival: IncomingSegment | undefined;
+  #arrival: Arrival | undefined;
   #pause: NodeJS.Timeout | undefined;
   readonly #gone = new AbortController();
 
@@ -171,15 +159,36 @@ class SegmentConnection {
     return true;
   }
 
-  #bodyFilled(arrival: IncomingSegment, byteCount: number): boolean {
-    arrival.filled(byteCount);
+  #bodyFilled(arrival: Arrival, byteCount: number): boolean {
+    let written: Promise<void> | undefined;
+    try {
+      written = arrival.filled(byteCount);
+    } catch (thrown) {
+      this.#breakOff(arrival, thrown);
+      return false;
+    }
     const pauseMs = this.#keeper.pace(byteCount);
     if (arrival.room.length === 0) {
       void this.#finish(arrival);
       return true;
     }
-    this.#pause = resumeLater(this.#socket, pauseMs);
+    const resume = (): void => {
+      if (!this.#socket.destroyed) this.#pause = resumeLater(this.#socket, pauseMs);
+    };
+    if (written === undefined) resume();
+    else written.then(resume, (thrown: unknown) => this.#breakOff(arrival, thrown));
     return false;
+  }
+
+  /**
+   * Refuses the rest of a segment, which is on its way. Nothing more is read; the peer closes the
+   * connection when it has the refusal, which a close here might overtake.
+   */
+  #breakOff(arrival: Arrival, thrown: unknown): void {
+    arrival.abandon();
+    if (this.#socket.destroyed) return;
+    this.#refuse(thrown);
+    this.#pause = setTimeout(() => this.close(), REFUSED_MS_MAX);
   }
 
   #announced(announced: SegmentAnnouncement, origin: SegmentOrigin | undefined): void {
@@ -223,7 +232,7 @@ class SegmentConnection {
     this.#isBusy = false;
   }
 
-  async #finish(arrival: IncomingSegment): Promise<void> {
+  async #finish(arrival: Arrival): Promise<void> {
     this.#isBusy = true;
     try {
       await arrival.finish();

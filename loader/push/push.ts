@@ -15,6 +15,7 @@ import type { Logger } from '../../base/log.ts';
 import { sleep } from '../../base/clock.ts';
 import type { SegmentInfo } from '../../proto/gen/stele/v1/segment.ts';
 import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
+import type { TierWord } from '../../proto/view-words.ts';
 import type { SegmentAnnouncement, SegmentOrigin } from '../../proto/segment-transfer.ts';
 import { PushConnections } from '../../transport/segment-push.ts';
 import type { PushConnection } from '../../transport/segment-push.ts';
@@ -47,6 +48,8 @@ interface SegmentSource {
 export interface PushIdentity {
   readonly keyspaceUid: string;
   readonly loadId: string;
+  /** Of the keyspace, if the load sets it. */
+  readonly tier?: TierWord | undefined;
 }
 
 interface PushOptions {

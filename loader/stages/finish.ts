@@ -41,7 +41,7 @@ export async function finishLoad(
   job.pool.throttle(targets.servesReadsLocally);
   const delivery = new Delivery({
     targets,
-    identity: { keyspaceUid: job.keyspaceUid, loadId },
+    identity: { keyspaceUid: job.keyspaceUid, loadId, tier: settings.tier },
     minReplicas: () => minReplicasOf(job, response, targets),
     replicaWaitMs: settings.replicaWait,
     throttle: new Throttle(settings.maxBytesPerSecond),

@@ -64,7 +64,7 @@ export class OpenLoad {
     transfer: Transfer,
     master: LoadMaster,
     response: BeginLoadResponse,
-    minReplicas: number,
+    { minReplicas, tier }: Pick<LoadToOpen, 'minReplicas' | 'tier'>,
   ) {
     this.#transfer = transfer;
     this.#master = master;
@@ -74,7 +74,7 @@ export class OpenLoad {
     this.#targets = new Targets(response.targets);
     this.delivery = new Delivery({
       targets: this.#targets,
-      identity: { keyspaceUid, loadId },
+      identity: { keyspaceUid, loadId, tier },
       minReplicas: () =>
         minReplicas || Math.max(1, Math.min(response.replication, this.#targets.nodeCount)),
       replicaWaitMs: settings.replicaWait,
@@ -116,7 +116,7 @@ export class OpenLoad {
       },
       transfer.stop.signal,
     );
-    return new OpenLoad(transfer, master, response, load.minReplicas);
+    return new OpenLoad(transfer, master, response, { ...load, tier });
   }
 
   /** The reason why the master ended the load, in place of the CANCELLED that follows from it. */

@@ -2,6 +2,7 @@
 
 import { SteleError, toSteleError } from '../../base/errors.ts';
 import type { NodeView } from '../../proto/gen/stele/v1/view.ts';
+import { targetOf } from '../../transport/fetch-target.ts';
 import { SegmentFetches, segmentDeadlineMs } from '../../transport/segment-fetch.ts';
 import type { HeldSegment } from './cluster-client.ts';
 import type { Transfer } from './open-transfer.ts';
@@ -66,7 +67,7 @@ export class SegmentSources {
     const wish = { keyspaceUid, segmentId: info.id, expectNode: node.id };
     const rate = settings.limitRate === 0 ? Infinity : settings.limitRate / settings.transfers;
     const options = { deadlineMs: segmentDeadlineMs(info.fileBytes, rate), signal: stop.signal };
-    await this.#fetchesOf(node).fetch(wish, { bytes: Buffer.from(shared), pace }, options);
+    await this.#fetchesOf(node).fetch(wish, targetOf(Buffer.from(shared), pace), options);
     return shared;
   }
 

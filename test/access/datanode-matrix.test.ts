@@ -20,6 +20,7 @@ import { askFor } from '../support/peers/lookups.ts';
 import { TEST_UID, infoOf, segmentsOf } from '../support/segments/segments.ts';
 import { CALLERS, STRANGERS, accessOfRoles, authorizationOf, refusalOf } from './roles.ts';
 import type { Asked, Caller } from './roles.ts';
+import { targetOf } from '../../transport/fetch-target.ts';
 
 /** Written down once more. `details` is with ?verbose. */
 const EXPECTED: Readonly<Record<string, { readonly plain: Asked; readonly details: Asked }>> = {
@@ -170,7 +171,7 @@ it('takes segments of keyspaces that the caller may load, and sends those that t
   const { target } = await start();
   const wrong: string[] = [];
   const bytes = Buffer.from(new SharedArrayBuffer(1024));
-  const into = { bytes, pace: () => 0 };
+  const into = targetOf(bytes);
   const options = { deadlineMs: 20_000 };
   await Promise.all(
     KNOWN.map(async (caller) => {

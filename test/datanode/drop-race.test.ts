@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import type { Datanode } from '../../datanode/node.ts';
 import { openSegment } from '../../segment/reader.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
-import { fill, openTestNode, orderHeader } from '../support/peers/datanode.ts';
+import { openTestNode, orderHeader } from '../support/peers/datanode.ts';
 import {
   TEST_UID,
   infoOf,
@@ -15,6 +15,7 @@ import {
   segmentsOf,
 } from '../support/segments/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { fillTarget } from '../../transport/fetch-target.ts';
 
 interface TestNode {
   readonly node: Datanode;
@@ -40,7 +41,7 @@ async function push(node: Datanode, { bytes, info }: BuiltSegment): Promise<'sen
     loadId: '',
   });
   if (arrival === undefined) return 'was here';
-  fill(arrival, bytes);
+  await fillTarget(arrival, bytes);
   await arrival.finish();
   return 'sent';
 }

@@ -8,7 +8,7 @@ import { LookupStatus } from '../../proto/gen/stele/v1/lookup.ts';
 import { NodeState } from '../../proto/gen/stele/v1/view.ts';
 import type { DatanodeLink } from '../../proto/ports.ts';
 import type { BuiltSegment } from '../../segment/builder.ts';
-import { fill, openTestNode, orderHeader } from '../support/peers/datanode.ts';
+import { openTestNode, orderHeader } from '../support/peers/datanode.ts';
 import { askFor } from '../support/peers/lookups.ts';
 import {
   TEST_UID,
@@ -18,6 +18,7 @@ import {
   segmentsOf,
 } from '../support/segments/segments.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { fillTarget } from '../../transport/fetch-target.ts';
 
 const SHARDS = 4;
 
@@ -42,7 +43,7 @@ async function push(
     if (arrival === undefined) continue;
     sent.push(segment.info.id);
     for (let at = 0; at < segment.bytes.length; at += pieceBytes) {
-      fill(arrival, segment.bytes.subarray(at, at + pieceBytes));
+      await fillTarget(arrival, segment.bytes.subarray(at, at + pieceBytes));
     }
     await arrival.finish();
   }
@@ -149,7 +150,7 @@ describe('a datanode', () => {
     if (segment === undefined) throw new Error('no segment');
     const { node } = await openTestNode(tempDir(), { memoryMaxBytes: segment.bytes.length });
     const arrival = await node.receiving.admit(announcement(segment));
-    fill(arrival!, segment.bytes.subarray(0, 100));
+    await fillTarget(arrival!, segment.bytes.subarray(0, 100));
     await expect(arrival?.finish()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(await push(node, [segment])).toHaveLength(1);
     expect(node.holdings.count).toBe(1);
@@ -177,7 +178,7 @@ describe('a datanode', () => {
     expect(isLastIn).toBe(false);
     (await admitted[0])?.abandon();
     const last = await admitted[64];
-    fill(last!, segments[64]!.bytes);
+    await fillTarget(last!, segments[64]!.bytes);
     await last?.finish();
     expect(node.holdings.count).toBe(1);
   });

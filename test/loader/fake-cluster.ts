@@ -7,7 +7,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { SteleError } from '../../base/errors.ts';
-import type { IncomingSegment } from '../../datanode/transfer/segment-connection.ts';
+import { targetOf } from '../../transport/fetch-target.ts';
+import type { Arrival } from '../../datanode/transfer/arrival.ts';
 import { segmentUpgrade } from '../../datanode/transfer/segment-connection.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
 import { LoadMode, LoadServiceService } from '../../proto/gen/stele/v1/load.ts';
@@ -67,22 +68,15 @@ export class FakeDatanode {
     this.#stopExchange();
   }
 
-  #admit(announced: SegmentAnnouncement): IncomingSegment | undefined {
+  #admit(announced: SegmentAnnouncement): Arrival | undefined {
     const { byteLength, expectIncarnation, expectNode, segmentId } = announced;
     if (expectNode !== this.id || expectIncarnation !== this.incarnation) {
       throw new SteleError('WRONG_NODE', `This is ${this.id}.`);
     }
     if (this.segments.has(segmentId)) return undefined;
     const bytes = Buffer.alloc(byteLength);
-    let received = 0;
-    return {
-      get room() {
-        return bytes.subarray(received);
-      },
-      filled: (byteCount) => void (received += byteCount),
-      finish: () => this.#store(segmentId, bytes),
-      abandon: () => undefined,
-    };
+    const store = (): Promise<void> => this.#store(segmentId, bytes);
+    return Object.assign(targetOf(bytes), { finish: store, abandon: () => undefined });
   }
 
   async #store(id: string, bytes: Buffer): Promise<void> {

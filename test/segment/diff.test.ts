@@ -4,13 +4,21 @@ import { diffSteps } from '../../segment/diff.ts';
 import type { ShardDiff } from '../../segment/diff.ts';
 import { mergeSegments } from '../../segment/merge.ts';
 import { openSegment } from '../../segment/reader.ts';
+import type { Segment } from '../../segment/reader.ts';
+import { windowed } from '../../segment/record-window.ts';
+import { asFile } from '../support/segments/windows.ts';
 import { finish, flatten, layers, segmentOf } from './chains.ts';
 import type { Layer } from './chains.ts';
+
+/** Any of them may be on disk. */
+const opened = (segment: Segment, at: number) =>
+  at % 2 === 0 ? asFile(segment, 0) : windowed(segment);
 
 /** Both sides are oldest first. */
 function diff(from: readonly Layer[], to: readonly Layer[], samplesMax = 1000): ShardDiff {
   const segments = new Map([...from, ...to].map((rows) => [rows, segmentOf(rows)]));
-  const newestFirst = (rows: readonly Layer[]) => rows.map((one) => segments.get(one)!).reverse();
+  const newestFirst = (rows: readonly Layer[]) =>
+    rows.map((one, at) => opened(segments.get(one)!, at)).reverse();
   return finish(diffSteps(newestFirst(from), newestFirst(to), samplesMax));
 }
 
@@ -84,8 +92,10 @@ describe('the difference of two states of a shard', () => {
         const segments = rows.map(segmentOf);
         const merged = openSegment(mergeSegments(segments).bytes);
         const nothing = { added: 0, removed: 0, changed: 0, samples: [] };
-        expect(finish(diffSteps([...segments].reverse(), [merged], 10))).toEqual(nothing);
-        expect(finish(diffSteps([merged], [merged], 10))).toEqual(nothing);
+        expect(finish(diffSteps(segments.map(opened).reverse(), [asFile(merged)], 10))).toEqual(
+          nothing,
+        );
+        expect(finish(diffSteps([asFile(merged)], [windowed(merged)], 10))).toEqual(nothing);
       }),
     );
   });

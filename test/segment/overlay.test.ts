@@ -4,6 +4,8 @@ import { Digest } from '../../segment/digest.ts';
 import { overlaySteps } from '../../segment/overlay.ts';
 import type { Overlay } from '../../segment/overlay.ts';
 import type { Segment } from '../../segment/reader.ts';
+import { windowed } from '../../segment/record-window.ts';
+import { asFile } from '../support/segments/windows.ts';
 import { digestOf, finish, flatten, layers, segmentOf } from './chains.ts';
 import type { Layer } from './chains.ts';
 
@@ -11,8 +13,10 @@ import type { Layer } from './chains.ts';
 function overlays(rows: readonly Layer[]): { segment: Segment; overlay: Overlay }[] {
   const segments = rows.map(segmentOf);
   return segments.map((segment, index) => {
-    const older = segments.slice(0, index).reverse();
-    return { segment, overlay: finish(overlaySteps(segment, older)) };
+    // Any of them may be on disk.
+    const opened = segments.map((one, at) => (at % 2 === 0 ? asFile(one, 0) : windowed(one)));
+    const older = opened.slice(0, index).reverse();
+    return { segment, overlay: finish(overlaySteps(opened[index]!, older)) };
   });
 }
 

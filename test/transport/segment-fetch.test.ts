@@ -8,6 +8,7 @@ import { SteleError } from '../../base/errors.ts';
 import { createServer as createHttpServer } from 'node:http';
 import { segmentUpgrade } from '../../datanode/transfer/segment-connection.ts';
 import { acceptUpgrades } from '../../transport/upgrades.ts';
+import { targetOf } from '../../transport/fetch-target.ts';
 import { SegmentFetches } from '../../transport/segment-fetch.ts';
 import { encodeFrame } from '../../proto/segment-transfer.ts';
 
@@ -17,7 +18,8 @@ const SEGMENT = Buffer.alloc(3_000_000, 'stele');
 const options = { deadlineMs: 10_000 };
 
 function into(byteCount: number, pace = (_count: number): number => 0) {
-  return { bytes: Buffer.from(new SharedArrayBuffer(byteCount)), pace };
+  const bytes = Buffer.alloc(byteCount);
+  return Object.assign(targetOf(bytes, pace), { bytes });
 }
 
 async function listen(server: Server): Promise<SegmentFetches> {

@@ -21,8 +21,9 @@ const delta = segmentsOf(
   SHARDS,
 );
 
-async function openBoth(): Promise<Datanode> {
+async function openBoth(tier: 'memory' | 'disk' = 'memory'): Promise<Datanode> {
   const { node } = await openTestNode(tempDir());
+  node.holdings.setTier(TEST_UID, tier);
   await pushTo(node, [...base, ...delta]);
   for (const [index, layers] of [[base], [base, delta]].entries()) {
     const manifest = layeredManifest(layers, SHARDS, index + 1);
@@ -47,21 +48,24 @@ function diff(node: Datanode, fromVersion: number, toVersion: number, signal?: A
 }
 
 describe('two versions on a datanode', () => {
-  it('are compared shard by shard, with samples', async () => {
-    const { diffs } = await diff(await openBoth(), 1, 2);
-    expect(diffs.map(({ shard }) => shard)).toEqual([0, 1, 2, 3]);
-    const sum = (pick: 'added' | 'removed' | 'changed'): number =>
-      diffs.reduce((total, { counts }) => total + counts![pick], 0);
-    expect([sum('added'), sum('removed'), sum('changed')]).toEqual([1, 0, 1]);
-    const samples = diffs.flatMap((one) => one.samples);
-    expect(new Set(samples.map(({ kind }) => kind))).toEqual(
-      new Set([DiffKind.ADDED, DiffKind.CHANGED]),
-    );
-    const changed = samples.find(({ kind }) => kind === DiffKind.CHANGED);
-    expect(changed?.key.toString()).toBe('key-1');
-    expect(changed?.from).toEqual({ bytes: Buffer.from('value of key-1'), byteLength: 14 });
-    expect(changed?.to).toEqual({ bytes: Buffer.from('changed'), byteLength: 7 });
-  });
+  it.each(['memory', 'disk'] as const)(
+    'in tier %s are compared shard by shard, with samples',
+    async (tier) => {
+      const { diffs } = await diff(await openBoth(tier), 1, 2);
+      expect(diffs.map(({ shard }) => shard)).toEqual([0, 1, 2, 3]);
+      const sum = (pick: 'added' | 'removed' | 'changed'): number =>
+        diffs.reduce((total, { counts }) => total + counts![pick], 0);
+      expect([sum('added'), sum('removed'), sum('changed')]).toEqual([1, 0, 1]);
+      const samples = diffs.flatMap((one) => one.samples);
+      expect(new Set(samples.map(({ kind }) => kind))).toEqual(
+        new Set([DiffKind.ADDED, DiffKind.CHANGED]),
+      );
+      const changed = samples.find(({ kind }) => kind === DiffKind.CHANGED);
+      expect(changed?.key.toString()).toBe('key-1');
+      expect(changed?.from).toEqual({ bytes: Buffer.from('value of key-1'), byteLength: 14 });
+      expect(changed?.to).toEqual({ bytes: Buffer.from('changed'), byteLength: 7 });
+    },
+  );
 
   it('are not compared if a shard of one is not here', async () => {
     const node = await openBoth();
@@ -95,15 +99,18 @@ describe('deltas on a datanode', () => {
   const measure = (node: Datanode) =>
     node.measureDeltas({ header: orderHeader(node), keyspaceUid: TEST_UID, deltas: refs });
 
-  it('are measured against the segments below them', async () => {
-    const { measures } = await measure(await openBoth());
-    expect(measures.map(({ segmentId }) => segmentId)).toEqual(refs.map((ref) => ref.segmentId));
-    const sum = (pick: 'added' | 'replaced' | 'unchanged'): number =>
-      measures.reduce((total, one) => total + one[pick], 0);
-    expect([sum('added'), sum('replaced'), sum('unchanged')]).toEqual([1, 1, 1]);
-    const overwritten = measures.reduce((total, one) => total + one.overwritten!.records, 0);
-    expect(overwritten).toBe(2);
-  });
+  it.each(['memory', 'disk'] as const)(
+    'in tier %s are measured against the segments below',
+    async (tier) => {
+      const { measures } = await measure(await openBoth(tier));
+      expect(measures.map(({ segmentId }) => segmentId)).toEqual(refs.map((ref) => ref.segmentId));
+      const sum = (pick: 'added' | 'replaced' | 'unchanged'): number =>
+        measures.reduce((total, one) => total + one[pick], 0);
+      expect([sum('added'), sum('replaced'), sum('unchanged')]).toEqual([1, 1, 1]);
+      const overwritten = measures.reduce((total, one) => total + one.overwritten!.records, 0);
+      expect(overwritten).toBe(2);
+    },
+  );
 
   it('are reported as not held if a segment is missing, and the others are measured', async () => {
     const node = await openBoth();

@@ -1,5 +1,5 @@
 import type { OrderHeader } from '../../../proto/gen/stele/v1/datanode.ts';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Datanode } from '../../../datanode/node.ts';
@@ -48,6 +48,57 @@ async function ask(node: Datanode, ...orders: MergeOrder[]): Promise<MergeStatus
 
 const done = (node: Datanode) => (): boolean =>
   node.holdings.get(TEST_UID, rebuilt!.info.id) !== undefined;
+
+describe('a merge order for a keyspace on disk', () => {
+  // Long values, so that indexes are a small part of them.
+  const base = numberedPairs(400, 'x'.repeat(300));
+  const delta = numberedPairs(50, 'y'.repeat(300));
+  const inputs = [...segmentsOf(base, 1), ...segmentsOf(delta, 1)];
+  const [merged] = segmentsOf(new Map([...base, ...delta]), 1);
+  const inputBytes = inputs.reduce((sum, segment) => sum + segment.bytes.length, 0);
+
+  async function openDiskNode(memoryMaxBytes: number) {
+    const opened = await openTestNode(tempDir(), { memoryMaxBytes });
+    opened.node.holdings.setTier(TEST_UID, 'disk');
+    await pushTo(opened.node, inputs);
+    return opened;
+  }
+
+  it('produces the same segment, in a file, with no more memory than indexes take', async () => {
+    const { folder, node } = await openDiskNode(inputBytes / 2);
+    expect(await ask(node, order(inputs))).toMatchObject([{ state: MergeState.WAITING }]);
+    const { digest, fileBytes, id, records } = merged!.info;
+    await eventually('merged', () => node.holdings.has(TEST_UID, id));
+    expect(await ask(node, order(inputs))).toMatchObject([
+      { state: MergeState.DONE, segment: { id, shard: 0, fileBytes, records, digest } },
+    ]);
+    const file = readFileSync(join(folder, 'segments', TEST_UID, `${id}.seg`));
+    expect(file.equals(merged!.bytes)).toBe(true);
+    expect(node.holdings.get(TEST_UID, id)).toBe(undefined);
+    expect(node.holdings.diskBytes).toBe(inputBytes + fileBytes);
+    await eventually('idle', () => node.merger.waiting === 0);
+    expect(readdirSync(join(folder, 'incoming'))).toEqual([]);
+  });
+
+  it('fails with the reason if an input is damaged, or the totals are wrong, and leaves nothing', async () => {
+    const { folder, node, store } = await openDiskNode(inputBytes);
+    const wrong = order(inputs);
+    wrong.totals!.digest = Buffer.alloc(16, 7);
+    await ask(node, wrong);
+    await eventually('idle', () => node.merger.waiting === 0);
+    expect((await ask(node, wrong))[0]?.reason).toMatch(/not to what the master expects/);
+    await eventually('idle', () => node.merger.waiting === 0);
+    const { path } = store.fileOf(TEST_UID, inputs[0]!.info.id);
+    const bytes = Buffer.from(inputs[0]!.bytes);
+    bytes[inputs[0]!.bytes.length - 4000]! ^= 1;
+    writeFileSync(path, bytes);
+    await ask(node, order(inputs));
+    await eventually('idle', () => node.merger.waiting === 0);
+    expect((await ask(node, order(inputs)))[0]?.reason).toMatch(/the checksum of block/);
+    expect(node.holdings.count).toBe(inputs.length);
+    await eventually('swept', () => readdirSync(join(folder, 'incoming')).length === 0);
+  });
+});
 
 describe('a merge order', () => {
   it('produces the segment that the merged rows would be built to, and keeps the old ones', async () => {

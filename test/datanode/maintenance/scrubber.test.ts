@@ -9,6 +9,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Datanode } from '../../../datanode/node.ts';
+import type { Tier } from '../../../datanode/storage/holdings.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
 import { eventually, orderHeader, openTestNode, pushTo } from '../../support/peers/datanode.ts';
 import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
@@ -25,9 +26,10 @@ interface Scrubbed {
 }
 
 /** A node with four segments; its scrubber runs until the test ends. */
-async function start(limits = FAST): Promise<Scrubbed> {
+async function start(limits = FAST, tier: Tier = 'memory'): Promise<Scrubbed> {
   const folder = tempDir();
   const { node } = await openTestNode(folder);
+  node.holdings.setTier(TEST_UID, tier);
   // Copied bytes, because a test may damage them.
   await pushTo(node, SEGMENTS);
   const victim = SEGMENTS[1]!;
@@ -67,12 +69,13 @@ describe('the scrubber', () => {
   });
 
   it.each([
-    ['in the records', 300],
-    ['in the format number', 8],
-  ])('quarantines a file of a suspended keyspace that is damaged %s', async (_what, at) => {
-    const { node, folder, victim, path } = await start();
-    node.holdings.setTier(TEST_UID, 'none');
-    expect(node.holdings.segmentBytes).toBe(0);
+    ['none', 'in the records', 300],
+    ['none', 'in the format number', 8],
+    ['disk', 'in the records', 300],
+    ['disk', 'in the index', 150],
+  ] as const)('quarantines a file of tier %s that is damaged %s', async (tier, _what, at) => {
+    const { node, folder, victim, path } = await start(FAST, tier);
+    expect(node.holdings.get(TEST_UID, victim.info.id)).toBe(undefined);
     flipInFile(path, at);
     await eventually('given up', () => !node.holdings.has(TEST_UID, victim.info.id));
     await eventually('set aside', () => quarantined(folder).length === 1);

@@ -6,12 +6,14 @@ import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
 import { segmentObject } from '../../../archive/layout.ts';
 import type { Datanode } from '../../../datanode/node.ts';
+import type { Tier } from '../../../datanode/storage/holdings.ts';
 import { ArchiveState } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { ArchiveStatus } from '../../../proto/gen/stele/v1/datanode.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
-import { fill, openTestNode, orderHeader } from '../../support/peers/datanode.ts';
+import { openTestNode, orderHeader } from '../../support/peers/datanode.ts';
 import { TEST_UID, infoOf, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
 import { tempDir } from '../../support/temp-dir.ts';
+import { fillTarget } from '../../../transport/fetch-target.ts';
 
 const HOUR_MS = 3_600_000;
 const SEGMENTS = segmentsOf(numberedPairs(200), 4);
@@ -29,8 +31,12 @@ function newArchive(): Archive {
   };
 }
 
-async function holding(segments: readonly BuiltSegment[]): Promise<Datanode> {
+async function holding(
+  segments: readonly BuiltSegment[],
+  tier: Tier = 'memory',
+): Promise<Datanode> {
   const { node } = await openTestNode(tempDir());
+  node.holdings.setTier(TEST_UID, tier);
   for (const { bytes, info } of segments) {
     const arrival = await node.receiving.admit({
       keyspaceUid: TEST_UID,
@@ -41,7 +47,7 @@ async function holding(segments: readonly BuiltSegment[]): Promise<Datanode> {
       loadId: '',
     });
     if (arrival === undefined) continue;
-    fill(arrival, bytes);
+    await fillTarget(arrival, bytes);
     await arrival.finish();
   }
   return node;
@@ -106,20 +112,23 @@ async function copy(node: Datanode, { url }: Archive, segment: BuiltSegment): Pr
   });
 }
 
-it('writes held segments, byte for byte, and only once', async () => {
-  const archive = newArchive();
-  const node = await holding(SEGMENTS);
-  expect(new Set(states(await archived(node, archive, SEGMENTS)))).toEqual(
-    new Set([ArchiveState.DONE]),
-  );
-  for (const segment of SEGMENTS) {
-    expect(readFileSync(archive.pathOf(segment)).equals(segment.bytes)).toBe(true);
-  }
-  const [first] = SEGMENTS as [BuiltSegment];
-  const { ino } = statSync(archive.pathOf(first));
-  expect(states(await archived(node, archive, [first]))).toEqual([ArchiveState.DONE]);
-  expect(statSync(archive.pathOf(first)).ino).toBe(ino);
-});
+it.each(['memory', 'disk', 'none'] as const)(
+  'writes segments of tier %s, byte for byte, and only once',
+  async (tier) => {
+    const archive = newArchive();
+    const node = await holding(SEGMENTS, tier);
+    expect(new Set(states(await archived(node, archive, SEGMENTS)))).toEqual(
+      new Set([ArchiveState.DONE]),
+    );
+    for (const segment of SEGMENTS) {
+      expect(readFileSync(archive.pathOf(segment)).equals(segment.bytes)).toBe(true);
+    }
+    const [first] = SEGMENTS as [BuiltSegment];
+    const { ino } = statSync(archive.pathOf(first));
+    expect(states(await archived(node, archive, [first]))).toEqual([ArchiveState.DONE]);
+    expect(statSync(archive.pathOf(first)).ino).toBe(ino);
+  },
+);
 
 it('writes again what has been there for long, and what has another size', async () => {
   const archive = newArchive();

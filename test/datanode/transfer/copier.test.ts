@@ -22,7 +22,7 @@ function copierBeside(readsPerSecond: number) {
   const seen = { fetching: 0, fetchingMax: 0, stored: 0 };
   async function fetchSegment(_wish: SegmentWish, into: FetchTarget): Promise<void> {
     seen.fetchingMax = Math.max(seen.fetchingMax, ++seen.fetching);
-    for (let left = into.bytes.length; left > 0; left -= PART_BYTES) {
+    for (let left = into.byteLength; left > 0; left -= PART_BYTES) {
       const pauseMs = into.pace(Math.min(left, PART_BYTES));
       if (pauseMs > 0) await sleep(pauseMs);
       else await Promise.resolve();
@@ -32,8 +32,10 @@ function copierBeside(readsPerSecond: number) {
   const copier = new Copier({
     intake: {
       claim: () => false,
-      reserve: async () => ({ release: () => undefined }),
-      store: async () => void seen.stored++,
+      open: async ({ byteLength }: { byteLength: number }) => ({
+        ...{ byteLength, room: new Uint8Array(1), filled: () => undefined },
+        ...{ finish: async () => void seen.stored++, abandon: () => undefined },
+      }),
     } as never,
     stores: new ObjectStores(() => Promise.reject(new Error('no store here'))),
     links: { connect: () => ({ fetchSegment, close: () => undefined }) } as never,

@@ -5,6 +5,7 @@ import type { ManifestRecord, SegmentRecord } from '../../../master/catalog/reco
 import type { DeltaMeasure, DeltaRef } from '../../../proto/gen/stele/v1/datanode.ts';
 import { overlaySteps } from '../../../segment/overlay.ts';
 import type { Segment } from '../../../segment/reader.ts';
+import { windowed } from '../../../segment/record-window.ts';
 import { digestOf, finish, flatten, layers, segmentOf } from '../../segment/chains.ts';
 import type { Layer } from '../../segment/chains.ts';
 
@@ -44,8 +45,8 @@ class Shard {
   }
 
   #measure({ olderIds, segmentId }: DeltaRef): DeltaMeasure {
-    const older = olderIds.map((id) => this.#segments.get(id)!);
-    const measured = finish(overlaySteps(this.#segments.get(segmentId)!, older));
+    const older = olderIds.map((id) => windowed(this.#segments.get(id)!));
+    const measured = finish(overlaySteps(windowed(this.#segments.get(segmentId)!), older));
     return { segmentId, held: true, ...measured };
   }
 }

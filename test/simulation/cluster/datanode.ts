@@ -20,6 +20,7 @@ import type { DatanodeLink, LookupBatch, Registrar } from '../../../proto/ports.
 import type { SegmentAnnouncement } from '../../../proto/segment-transfer.ts';
 import type { Segment } from '../../../segment/reader.ts';
 import { verifyRange } from '../../../segment/verify.ts';
+import { fillTarget } from '../../../transport/fetch-target.ts';
 import { sleep } from '../../../base/clock.ts';
 import { plantInDatanode, plantInLink } from '../chaos/defects.ts';
 import { SimProcess } from '../world/clock.ts';
@@ -164,8 +165,7 @@ export class SimDatanode extends SimProcess implements LinkServer {
     const { node } = this;
     const arrival = await node?.receiving.admit(announced);
     if (arrival === undefined) return true;
-    arrival.room.set(bytes);
-    arrival.filled(bytes.length);
+    await fillTarget(arrival, bytes);
     await arrival.finish();
     return true;
   }
@@ -189,14 +189,14 @@ function registrarOf(from: SimDatanode, cluster: Cluster): Registrar {
 
 /** Work on segments takes a while, as in a thread, and the scrubber looks at the simulated disk. */
 class SimWork extends SegmentWork {
+  protected override readonly files: Files;
   readonly #cluster: Cluster;
-  readonly #files: Files;
   readonly #env: Env;
 
   constructor(cluster: Cluster, files: Files, env: Env) {
     super();
     this.#cluster = cluster;
-    this.#files = files;
+    this.files = files;
     this.#env = env;
   }
 
@@ -205,6 +205,13 @@ class SimWork extends SegmentWork {
   ): ReturnType<SegmentWork['merge']> {
     await sleep(this.#cluster.random.int(1, 300), undefined, this.#env);
     return super.merge(...args);
+  }
+
+  override async mergeToFile(
+    ...args: Parameters<SegmentWork['mergeToFile']>
+  ): ReturnType<SegmentWork['mergeToFile']> {
+    await sleep(this.#cluster.random.int(1, 300), undefined, this.#env);
+    return super.mergeToFile(...args);
   }
 
   override async measure(
@@ -227,7 +234,7 @@ class SimWork extends SegmentWork {
     } catch (thrown) {
       return { memory: toSteleError(thrown).message, disk: undefined };
     }
-    const file = await this.#files.readFile(path).catch(() => undefined);
+    const file = await this.files.readFile(path).catch(() => undefined);
     const isGood = file?.equals(segment.bytes) === true;
     return { memory: undefined, disk: isGood ? undefined : 'the file differs' };
   }

@@ -7,7 +7,8 @@
 // with that run.
 
 import { basename, dirname } from 'node:path';
-import type { Files, OpenFile } from '../../../base/disk/files.ts';
+import { SteleError } from '../../../base/errors.ts';
+import type { BlockingFile, Files, OpenFile } from '../../../base/disk/files.ts';
 import type { SimClock, SimProcess } from './clock.ts';
 import { BEGIN_UNIX_MS } from './env.ts';
 import type { SimRandom } from './random.ts';
@@ -235,6 +236,7 @@ function filesOver(
         if (found === undefined) disk.put(path, file);
         return handleOf(disk, path, file, inTime, int, isHere);
       }),
+    openBlocking: (path, flags) => blockingHandleOf(disk, path, flags),
     readFile: (path) => inTime(0, () => Buffer.from(disk.file(path).bytes)),
     writeFile: (path, text) =>
       inTime(soon(), () => {
@@ -347,6 +349,39 @@ function handleOf(
     },
     stat: () => inTime(0, () => ({ size: own().bytes.length })),
     close: () => inTime(0, () => undefined),
+  };
+}
+
+/**
+ * What a worker thread of the product does, at one moment: a run that has ended asks for nothing, as
+ * its promises never resolve.
+ */
+function blockingHandleOf(disk: SimDisk, path: string, flags: 'r' | 'r+' | 'wx'): BlockingFile {
+  if (flags === 'wx') {
+    if (disk.find(path) !== undefined) throw systemError('EEXIST', path);
+    disk.risk(path);
+    disk.put(path, new SimFile());
+  }
+  const file = disk.file(path);
+  return {
+    byteLength: file.bytes.length,
+    read: (into, position) => {
+      if (file.bytes.copy(into, 0, position, position + into.length) === into.length) return;
+      throw new SteleError('CORRUPT', `${path} ends early.`);
+    },
+    write: (bytes, position) => {
+      disk.risk(path);
+      const length = Math.max(file.bytes.length, position + bytes.length);
+      file.bytes = Buffer.concat([file.bytes], length);
+      file.bytes.set(bytes, position);
+      file.durable = undefined;
+      file.changedAtMs = disk.stamp();
+    },
+    sync: () => {
+      disk.risk(path);
+      if (!disk.lies) file.durable = file.bytes;
+    },
+    close: () => undefined,
   };
 }
 

@@ -6,6 +6,7 @@
 // much as ours, and have tests of their own.
 
 import { SteleError, toSteleError } from '../../../base/errors.ts';
+import { fillTarget, targetOf } from '../../../transport/fetch-target.ts';
 import * as messages from '../../../proto/gen/stele/v1/datanode.ts';
 import type { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type {
@@ -206,14 +207,14 @@ async function fetchSegment(
   into: FetchTarget,
   options: CallOptions,
 ): Promise<void> {
-  const { length } = into.bytes;
+  const { byteLength } = into;
   const bytes = await calls.run(options, async (served) => {
-    const copy = Buffer.alloc(length);
-    await served.fetchSegment(wish, { bytes: copy, pace: () => 0 }, options);
+    const copy = Buffer.alloc(byteLength);
+    await served.fetchSegment(wish, targetOf(copy), options);
     return copy;
   });
-  into.pace(length);
-  into.bytes.set(bytes);
+  into.pace(byteLength);
+  await fillTarget(into, bytes);
 }
 
 function lookupsOf(server: LinkServer, calls: Calls): LookupChannel {

@@ -1,9 +1,10 @@
 // A datanode as an object, without sockets, in a folder of its own.
 
-import type { IncomingSegment } from '../../../datanode/transfer/segment-connection.ts';
 import { openStore } from '../../../archive/open-store.ts';
 import { onTestFinished } from 'vitest';
 import { BackgroundTasks } from '../../../base/background.ts';
+import { systemEnv } from '../../../base/env.ts';
+import type { Env } from '../../../base/env.ts';
 import { SteleError } from '../../../base/errors.ts';
 import { silentLogger } from '../../../base/log.ts';
 import { directLink } from '../../../datanode/endpoints/direct-link.ts';
@@ -17,6 +18,7 @@ import type { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import type { BuiltSegment } from '../../../segment/builder.ts';
 import { askFor } from './lookups.ts';
 import { TEST_UID } from '../segments/segments.ts';
+import { fillTarget } from '../../../transport/fetch-target.ts';
 
 /** What the master of the test's cluster writes over an order for `node`. */
 export function orderHeader({ identity }: Datanode, more: Partial<OrderHeader> = {}): OrderHeader {
@@ -33,6 +35,7 @@ export interface TestNodeOptions {
   /** By node id; without one, no other datanode can be reached. */
   readonly peers?: ReadonlyMap<string, DatanodeLink>;
   readonly openObjectStore?: OpenObjectStore;
+  readonly env?: Env;
 }
 
 /**
@@ -46,14 +49,16 @@ export async function openTestNode(
     diskReserveBytes = 0,
     peers = new Map<string, DatanodeLink>(),
     openObjectStore = ({ url, ...how }) => openStore(url, how),
+    env = systemEnv,
     ...more
   }: TestNodeOptions = {},
 ): Promise<{ node: Datanode; store: DiskStore; folder: string }> {
-  const store = new DiskStore({ folder, diskReserveBytes, log: silentLogger });
+  const store = new DiskStore({ folder, diskReserveBytes, log: silentLogger, env });
   await store.prepare();
   const background = new BackgroundTasks(silentLogger);
   const node = new Datanode({
     ...more,
+    env,
     identity: await NodeIdentity.open(folder, 'n1'),
     store,
     links: {
@@ -79,12 +84,6 @@ export async function openTestNode(
   return { node, store, folder };
 }
 
-/** What a connection does with the bytes that it reads. */
-export function fill(arrival: IncomingSegment, bytes: Uint8Array): void {
-  arrival.room.set(bytes);
-  arrival.filled(bytes.length);
-}
-
 /** As a loader does. */
 export async function pushTo(node: Datanode, segments: readonly BuiltSegment[]): Promise<void> {
   for (const { bytes, info } of segments) {
@@ -97,7 +96,7 @@ export async function pushTo(node: Datanode, segments: readonly BuiltSegment[]):
       loadId: '',
     });
     if (arrival === undefined) continue;
-    fill(arrival, bytes);
+    await fillTarget(arrival, bytes);
     await arrival.finish();
   }
 }

@@ -8,6 +8,7 @@ import type { BuiltSegment } from '../../../segment/builder.ts';
 import { Digest } from '../../../segment/digest.ts';
 import { overlaySteps } from '../../../segment/overlay.ts';
 import { openSegment } from '../../../segment/reader.ts';
+import { windowed } from '../../../segment/record-window.ts';
 import { recordBytes, writeRecord } from '../../../segment/record.ts';
 import { finish } from '../../segment/chains.ts';
 
@@ -103,10 +104,12 @@ export function layeredManifest(
     const older = segments
       .slice(0, index)
       .filter(({ info }) => info.shard === segment.info.shard)
-      .map(({ bytes }) => openSegment(bytes))
+      .map(({ bytes }) => windowed(openSegment(bytes)))
       .reverse();
     if (older.length === 0) return [];
-    const { overwritten: totals } = finish(overlaySteps(openSegment(segment.bytes), older));
+    const { overwritten: totals } = finish(
+      overlaySteps(windowed(openSegment(segment.bytes)), older),
+    );
     return totals.records === 0 ? [] : [{ segmentId: segment.info.id, totals }];
   });
   const digest = new Digest();
