@@ -12,6 +12,9 @@ import { DISK_CACHE_BYTES_MIN } from '../../base/limits.ts';
 import { freeMemory } from '../../base/process/free-memory.ts';
 import { S3Fifo, S3_FIFO_BYTES_MAX, hashOfPlace } from './s3-fifo.ts';
 
+/** So many parts, unless they would be smaller than this: memory for some of them is often there. */
+const PARTS = 8;
+const PART_BYTES_MIN = 8 * 1024 * 1024;
 /** After a part was refused its memory, or lost it, so many records pass before it asks again. */
 const RECORDS_UNTIL_RETRY = 100_000;
 
@@ -53,7 +56,8 @@ export class RecordCache {
   constructor(maxBytes: number, memory: SpareMemory, partBytesMax = S3_FIFO_BYTES_MAX) {
     this.maxBytes = maxBytes >= DISK_CACHE_BYTES_MIN ? maxBytes : 0;
     this.#memory = memory;
-    const count = Math.ceil(this.maxBytes / partBytesMax);
+    const usual = Math.min(PARTS, Math.floor(this.maxBytes / PART_BYTES_MIN));
+    const count = Math.max(usual, Math.ceil(this.maxBytes / partBytesMax));
     this.#partBytes = Math.floor(this.maxBytes / count);
     this.#parts = Array.from({ length: count }, () => undefined);
     this.#untilRetry = new Int32Array(count);

@@ -99,3 +99,14 @@ it('does not keep large records, or anything if it is off', () => {
   add(off, 0, 10);
   expect([countOf(off, 0, 10), memory.lentBytes, off.usedBytes]).toEqual([0, 0, 0]);
 });
+
+it('has the parts for which there is memory', () => {
+  const loans: number[] = [];
+  const lend = (byteCount: number) => (loans.push(byteCount) > 3 ? undefined : () => undefined);
+  const cache = new RecordCache(64 * MiB, { lend });
+  add(cache, 0, 1000);
+  expect(loans).toEqual(Array.from({ length: 8 }, () => 8 * MiB));
+  expect(cache.usedBytes).toBe(3 * 8 * MiB);
+  expect(countOf(cache, 0, 1000)).toBe(cache.count);
+  expect(cache.count).toBeGreaterThan(200);
+});
