@@ -22,9 +22,10 @@ const RECORDS_UNTIL_RETRY = 100_000;
 export interface SpareMemory {
   /**
    * Lends `byteCount` bytes. `takeBack` is called once if they are needed for data: they must be free
-   * when it returns. Undefined if there are not enough. The returned function gives them back before.
+   * when it returns. `inUse` returns how many of them the process really takes. Undefined if there are
+   * not enough. The returned function ends the loan.
    */
-  lend(byteCount: number, takeBack: () => void): (() => void) | undefined;
+  lend(byteCount: number, takeBack: () => void, inUse: () => number): (() => void) | undefined;
 }
 
 interface Part {
@@ -63,9 +64,14 @@ export class RecordCache {
     this.#untilRetry = new Int32Array(count);
   }
 
-  /** Bytes of memory that it takes now. */
+  /** Bytes of memory that it has borrowed. */
   get usedBytes(): number {
     return this.#usedBytes;
+  }
+
+  /** Upper bound of the bytes of these that were ever written, so that the process takes them. */
+  get touchedBytes(): number {
+    return this.#parts.reduce((sum, part) => sum + (part?.records.touchedBytes ?? 0), 0);
   }
 
   /** Records that are cached now. */
@@ -118,7 +124,11 @@ export class RecordCache {
       return undefined;
     }
     this.#untilRetry[index] = RECORDS_UNTIL_RETRY;
-    const release = this.#memory.lend(this.#partBytes, () => this.#close(index));
+    const release = this.#memory.lend(
+      this.#partBytes,
+      () => this.#close(index),
+      () => this.#parts[index]?.records.touchedBytes ?? 0,
+    );
     if (release === undefined) return undefined;
     try {
       const records = new S3Fifo(this.#partBytes);
