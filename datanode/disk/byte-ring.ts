@@ -18,19 +18,25 @@ export class ByteRing {
   readonly #countMax: number;
   #head: number;
   #wrapAt: number;
+  #reached: number;
   /** Where the oldest entry begins, if there is one. */
   tail: number;
   count = 0;
 
   /** A ring of the words [from, to), for `countMax` entries. */
   constructor(from: number, to: number, countMax: number) {
-    this.#from = this.#head = this.tail = from;
+    this.#from = this.#head = this.#reached = this.tail = from;
     this.#to = this.#wrapAt = to;
     this.#countMax = countMax;
   }
 
   get length(): number {
     return this.#to - this.#from;
+  }
+
+  /** Words that have ever been in use. */
+  get reached(): number {
+    return this.#reached - this.#from;
   }
 
   /**
@@ -51,6 +57,7 @@ export class ByteRing {
     }
     const at = this.#head;
     this.#head += length;
+    if (this.#head > this.#reached) this.#reached = this.#head;
     this.count++;
     return at;
   }

@@ -12,6 +12,9 @@ import { DISK_CACHE_BYTES_MIN } from '../../base/limits.ts';
 import { freeMemory } from '../../base/process/free-memory.ts';
 import { S3Fifo, S3_FIFO_BYTES_MAX, hashOfPlace } from './s3-fifo.ts';
 
+/** So many parts, unless they would be smaller than this: memory for some of them is often there. */
+const PARTS = 8;
+const PART_BYTES_MIN = 8 * 1024 * 1024;
 /** After a part was refused its memory, or lost it, so many records pass before it asks again. */
 const RECORDS_UNTIL_RETRY = 100_000;
 
@@ -19,9 +22,10 @@ const RECORDS_UNTIL_RETRY = 100_000;
 export interface SpareMemory {
   /**
    * Lends `byteCount` bytes. `takeBack` is called once if they are needed for data: they must be free
-   * when it returns. Undefined if there are not enough. The returned function gives them back before.
+   * when it returns. `inUse` returns how many of them the process really takes. Undefined if there are
+   * not enough. The returned function ends the loan.
    */
-  lend(byteCount: number, takeBack: () => void): (() => void) | undefined;
+  lend(byteCount: number, takeBack: () => void, inUse: () => number): (() => void) | undefined;
 }
 
 interface Part {
@@ -53,15 +57,21 @@ export class RecordCache {
   constructor(maxBytes: number, memory: SpareMemory, partBytesMax = S3_FIFO_BYTES_MAX) {
     this.maxBytes = maxBytes >= DISK_CACHE_BYTES_MIN ? maxBytes : 0;
     this.#memory = memory;
-    const count = Math.ceil(this.maxBytes / partBytesMax);
+    const usual = Math.min(PARTS, Math.floor(this.maxBytes / PART_BYTES_MIN));
+    const count = Math.max(usual, Math.ceil(this.maxBytes / partBytesMax));
     this.#partBytes = Math.floor(this.maxBytes / count);
     this.#parts = Array.from({ length: count }, () => undefined);
     this.#untilRetry = new Int32Array(count);
   }
 
-  /** Bytes of memory that it takes now. */
+  /** Bytes of memory that it has borrowed. */
   get usedBytes(): number {
     return this.#usedBytes;
+  }
+
+  /** Upper bound of the bytes of these that were ever written, so that the process takes them. */
+  get touchedBytes(): number {
+    return this.#parts.reduce((sum, part) => sum + (part?.records.touchedBytes ?? 0), 0);
   }
 
   /** Records that are cached now. */
@@ -114,7 +124,11 @@ export class RecordCache {
       return undefined;
     }
     this.#untilRetry[index] = RECORDS_UNTIL_RETRY;
-    const release = this.#memory.lend(this.#partBytes, () => this.#close(index));
+    const release = this.#memory.lend(
+      this.#partBytes,
+      () => this.#close(index),
+      () => this.#parts[index]?.records.touchedBytes ?? 0,
+    );
     if (release === undefined) return undefined;
     try {
       const records = new S3Fifo(this.#partBytes);

@@ -31,6 +31,9 @@ import { GhostSet } from './ghost-set.ts';
 export const S3_FIFO_BYTES_MAX: number = 256 * 1024 * 1024;
 /** Larger records would displace too many others for what reading them costs. */
 const RECORD_BYTES_MAX = 64 * 1024;
+const PAGE_BYTES = 4096;
+/** In the index and in the ghost, each at a random place. */
+const PAGES_PER_RECORD = 2;
 const HEAD_WORDS = 3;
 /** Position 0 means "free" in the index. */
 const FIRST_WORD = 4;
@@ -63,6 +66,7 @@ export class S3Fifo {
   readonly #small: ByteRing;
   readonly #main: ByteRing;
   #movesLeft = 0;
+  #added = 0;
   /** Whether the main ring has ever been full. */
   #hasBeenFull = false;
 
@@ -89,6 +93,13 @@ export class S3Fifo {
     this.#main = new ByteRing(smallEnd, ringWords, countMax - smallCountMax);
     const largest = Math.floor((this.#small.length * 4) / LARGEST_IN_SMALL);
     this.recordBytesMax = Math.min(RECORD_BYTES_MAX, largest - HEAD_WORDS * 4 - 4);
+  }
+
+  /** Upper bound of the bytes that were ever written: the system provides the others when they are. */
+  get touchedBytes(): number {
+    const ringBytes = (this.#small.reached + this.#main.reached) * 4;
+    const otherBytes = this.byteCount - this.bytes.length;
+    return ringBytes + Math.min(otherBytes, this.#added * PAGES_PER_RECORD * PAGE_BYTES);
   }
 
   /** Records kept. */
@@ -121,6 +132,7 @@ export class S3Fifo {
     // Several readers may have missed it at once.
     if (this.find(segment, start, hash) >= 0) return;
     this.#movesLeft = MOVES_MAX;
+    this.#added++;
     const words = HEAD_WORDS + ((length + 3) >>> 2);
     const isKnown = this.#ghost.take(hash, this.#main.count);
     const at = isKnown ? this.#appendToMain(words) : this.#appendToSmall(words);

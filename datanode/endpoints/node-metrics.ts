@@ -137,7 +137,7 @@ function diskReadMetrics(set: MetricSet, { disk }: Datanode): void {
   set.value(
     'stele_disk_cache_bytes',
     'Memory that the cache of records of the disk tier takes',
-    () => cache.usedBytes,
+    () => cache.touchedBytes,
   );
   set.value('stele_disk_cache_limit_bytes', 'Memory that it may take', () => cache.maxBytes);
   set.value('stele_disk_cache_records', 'Records in it', () => cache.count);

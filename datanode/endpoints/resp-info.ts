@@ -30,7 +30,7 @@ export function datanodeInfo(
       server: { run_id: incarnation, stele_node: nodeId, availability_zone: zoneOf(node) },
       memory: {
         stele_segments: node.holdings.count,
-        stele_disk_cache_bytes: node.disk.cache.usedBytes,
+        stele_disk_cache_bytes: node.disk.cache.touchedBytes,
       },
       stats: {
         keyspace_hits: node.counters.hits,

@@ -31,6 +31,7 @@ const LEFT_BYTES_MIN = 16 * 1024 ** 2;
 interface Loan {
   readonly byteCount: number;
   readonly takeBack: () => void;
+  readonly inUse: () => number;
 }
 
 /** What the process needs beside data, in bytes. */
@@ -86,7 +87,9 @@ export class MemoryBudget {
     const { indexBytes, segmentBytes } = this.#holdings;
     const released = Math.max(0, this.leftBytes);
     const held = { segments: segmentBytes - indexBytes, indexes: indexBytes };
-    const data = { ...held, work: this.#reservedBytes, released, cache: this.#lentBytes };
+    // A loan counts in full against the limit; the process takes what was written of it.
+    const cache = this.#loans.reduce((sum, { inUse }) => sum + inUse(), 0);
+    const data = { ...held, work: this.#reservedBytes, released, cache };
     return { ...this.#overhead.inUse(), ...data };
   }
 
@@ -142,10 +145,14 @@ export class MemoryBudget {
    * is called, at most once, if they are needed: they must be free when it returns. Undefined if there
    * are not enough. The returned function ends the loan.
    */
-  lend(byteCount: number, takeBack: () => void): (() => void) | undefined {
+  lend(
+    byteCount: number,
+    takeBack: () => void,
+    inUse: () => number = () => byteCount,
+  ): (() => void) | undefined {
     const wanted = byteCount + this.#lentBytes + Math.max(0, this.leftBytes);
     if (wanted > this.freeBytes) return undefined;
-    const loan = { byteCount, takeBack };
+    const loan = { byteCount, takeBack, inUse };
     this.#loans.push(loan);
     this.#lentBytes += byteCount;
     return () => this.#end(loan);

@@ -47,9 +47,13 @@ it('takes memory once there are records, and never more than it may', () => {
   expect([cache.usedBytes, memory.lentBytes]).toEqual([0, 0]);
   add(cache, 0, 1);
   expect(cache.usedBytes).toBe(MiB);
+  // The record, and a page of the index and of the ghost each.
+  expect(cache.touchedBytes).toBe(1000 + 12 + 2 * 4096);
   expect(countOf(cache, 0, 2)).toBe(1);
   add(cache, 0, 20_000);
   expect([cache.usedBytes, memory.lentBytes]).toEqual([4 * MiB, 4 * MiB]);
+  expect(cache.touchedBytes).toBeGreaterThan(3.9 * MiB);
+  expect(cache.touchedBytes).toBeLessThanOrEqual(4 * MiB);
   expect(countOf(cache, 0, 20_000)).toBe(cache.count);
   expect(cache.count).toBeGreaterThan(3000);
   expect(cache.count).toBeLessThan((4 * MiB) / RECORD.length);
@@ -98,4 +102,15 @@ it('does not keep large records, or anything if it is off', () => {
   const off = new RecordCache(0, memory);
   add(off, 0, 10);
   expect([countOf(off, 0, 10), memory.lentBytes, off.usedBytes]).toEqual([0, 0, 0]);
+});
+
+it('has the parts for which there is memory', () => {
+  const loans: number[] = [];
+  const lend = (byteCount: number) => (loans.push(byteCount) > 3 ? undefined : () => undefined);
+  const cache = new RecordCache(64 * MiB, { lend });
+  add(cache, 0, 1000);
+  expect(loans).toEqual(Array.from({ length: 8 }, () => 8 * MiB));
+  expect(cache.usedBytes).toBe(3 * 8 * MiB);
+  expect(countOf(cache, 0, 1000)).toBe(cache.count);
+  expect(cache.count).toBeGreaterThan(200);
 });

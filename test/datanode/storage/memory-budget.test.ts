@@ -94,3 +94,18 @@ it('lends what nothing needs, and takes it back, the last loan first, when segme
   expect(lend('u')).toBeUndefined();
   expect(memory.collected).toBe(0);
 });
+
+it('counts a loan in full against the limit, and what is in use of it as taken', () => {
+  const memory = new Memory();
+  const before = memory.budget.accountedBytes;
+  expect(
+    memory.budget.lend(
+      4 * SEGMENT_BYTES,
+      () => undefined,
+      () => 100,
+    ),
+  ).toBeTypeOf('function');
+  expect(memory.budget.inUse.cache).toBe(100);
+  expect(memory.budget.accountedBytes).toBe(before + 100);
+  expect(memory.budget.lend(2 * SEGMENT_BYTES, () => undefined)).toBeUndefined();
+});

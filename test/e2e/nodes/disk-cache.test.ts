@@ -3,6 +3,7 @@
 
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VersionedRows } from '../../support/inputs/rows.ts';
 import { TestCluster } from '../../support/process/cluster.ts';
@@ -90,14 +91,27 @@ test('cached records are those of the copy that replaces a rotten file', async (
   await cluster.load(KEYSPACE, [cluster.rowsFile(3)], []);
   await stele('tier', KEYSPACE, 'disk', '--wait');
   const rotten = await rot(older);
+  const redis = connectRedis(cluster.node('node-0'), KEYSPACE);
   await until('the rotten files to be replaced', async () => {
     await expectRows(3, 1);
+    await expectOwnRows(redis, 3);
     const now = new Map((await filesHere()).map(({ identity, name }) => [name, identity]));
     return rotten.every(({ identity, name }) => now.has(name) && now.get(name) !== identity);
   });
+  redis.disconnect();
   await cluster.status('green');
   await expectRows(3, 3);
 }, 90_000);
+
+/** Asks one datanode for every key; it may send the client elsewhere, and has no other value. */
+async function expectOwnRows(redis: Redis, version: number): Promise<void> {
+  const keys = Array.from({ length: rows.count }, (_, at) => rows.key(at));
+  const replies = await Promise.allSettled(keys.map((key) => redis.get(key)));
+  for (const [at, reply] of replies.entries()) {
+    if (reply.status === 'rejected') expect(String(reply.reason)).toMatch(/MOVED|CLUSTERDOWN/);
+    else expect(reply.value).toBe(rows.value(keys[at]!, version));
+  }
+}
 
 /** The files of the keyspace on one datanode. */
 async function filesHere(): Promise<readonly FileOnDisk[]> {
