@@ -2,7 +2,7 @@
 // ignored: a later release may add some.
 
 import { Ajv } from 'ajv';
-import type { JSONSchemaType, ValidateFunction } from 'ajv';
+import type { JSONSchemaType } from 'ajv';
 import type { ArchivedManifest, ArchiveMark, Snapshot } from './archived.ts';
 
 export const id = { type: 'string', pattern: '^[0-9a-f]{16}$' } as const;
@@ -112,7 +112,23 @@ const snapshot: JSONSchemaType<Snapshot> = {
   required: [...COMMON, 'keyspaces'],
 };
 
-export const ajv = new Ajv();
-export const isMark: ValidateFunction<ArchiveMark> = ajv.compile(mark);
-export const isManifest: ValidateFunction<ArchivedManifest> = ajv.compile(manifest);
-export const isSnapshot: ValidateFunction<Snapshot> = ajv.compile(snapshot);
+let ajv: Ajv | undefined;
+
+/**
+ * Whether a value has the form of `schema`. Compiles the schema for the first value: most processes
+ * never see one, and all schemas together would take a tenth of their start.
+ */
+export function shapeOf<Content>(
+  schema: JSONSchemaType<Content>,
+): (value: unknown) => value is Content {
+  let matches: ((value: unknown) => value is Content) | undefined;
+  return (value): value is Content => {
+    ajv ??= new Ajv();
+    matches ??= ajv.compile(schema);
+    return matches(value);
+  };
+}
+
+export const isMark = shapeOf(mark);
+export const isManifest = shapeOf(manifest);
+export const isSnapshot = shapeOf(snapshot);

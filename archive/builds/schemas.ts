@@ -1,8 +1,8 @@
 // What a build's mark and manifests must look like. Fields that are not named here are ignored: a
 // later release may add some.
 
-import type { JSONSchemaType, ValidateFunction } from 'ajv';
-import { ajv, count, id, segmentId, shardCount, text, totals, TOTALS } from '../schemas.ts';
+import type { JSONSchemaType } from 'ajv';
+import { count, id, segmentId, shapeOf, shardCount, text, totals, TOTALS } from '../schemas.ts';
 import type { BuildMark, BuiltMerge, BuiltTask } from './built.ts';
 
 const hash = { type: 'string', pattern: '^[0-9a-f]{32}$' } as const;
@@ -96,6 +96,6 @@ const merge: JSONSchemaType<BuiltMerge> = {
   ],
 };
 
-export const isBuildMark: ValidateFunction<BuildMark> = ajv.compile(mark);
-export const isTask: ValidateFunction<BuiltTask> = ajv.compile(task);
-export const isMerge: ValidateFunction<BuiltMerge> = ajv.compile(merge);
+export const isBuildMark = shapeOf(mark);
+export const isTask = shapeOf(task);
+export const isMerge = shapeOf(merge);

@@ -10,7 +10,6 @@
 // plan, and counts only for that.
 
 import { createHash } from 'node:crypto';
-import type { ValidateFunction } from 'ajv';
 import { bodyOfBytes, readObject } from '../../archive/open-store.ts';
 import type { ObjectStore, StoreCallOptions } from '../../archive/object-store.ts';
 import { SteleError } from '../../base/errors.ts';
@@ -122,7 +121,7 @@ export class ExportFiles {
   /** Undefined if it is not there. Throws CORRUPT, UNKNOWN_FORMAT. */
   async #read<Content>(
     name: string,
-    isContent: ValidateFunction<Content>,
+    isContent: (value: unknown) => value is Content,
   ): Promise<Content | undefined> {
     let value: unknown;
     try {

@@ -1,8 +1,8 @@
 // The JSON that an export writes beside its rows (docs/export.md).
 
-import { Ajv } from 'ajv';
-import type { JSONSchemaType, ValidateFunction } from 'ajv';
+import type { JSONSchemaType } from 'ajv';
 import type { ArchivedTotals } from '../../archive/archived.ts';
+import { shapeOf } from '../../archive/schemas.ts';
 import type { RowsForm } from '../threads/export-task.ts';
 import type { Unit } from './units.ts';
 
@@ -93,7 +93,7 @@ const manifest: JSONSchemaType<ExportManifest> = {
   properties: { ...exported, parts },
   required: [...EXPORTED, 'parts'],
 };
-const ajv = new Ajv();
-export const isPlan: ValidateFunction<ExportPlan> = ajv.compile(plan);
-export const isNote: ValidateFunction<UnitNote> = ajv.compile(note);
-export const isManifest: ValidateFunction<ExportManifest> = ajv.compile(manifest);
+
+export const isPlan = shapeOf(plan);
+export const isNote = shapeOf(note);
+export const isManifest = shapeOf(manifest);
