@@ -139,7 +139,8 @@ module.exports = {
       name: `${folder}-imports`,
       severity: 'error',
       comment: `${folder}/ may import: ${may[folder].join(', ') || 'nothing of ours'}`,
-      from: { path: `^${folder}/` },
+      // What builds a folder is no part of it.
+      from: { path: `^${folder}/.*[.]tsx?$` },
       to: {
         path: `^(${[...product, 'test', 'bench'].join('|')})/`,
         pathNot: `^(${[folder, ...may[folder]].join('|')})/`,

@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 // The `stele` command. It checks that this Node.js is recent enough before anything else is loaded
-// (a static import would be loaded first), and leaves the rest to command-process.ts.
+// (a static import would be loaded first), and leaves the rest to command-process.ts, in one of two
+// forms: bundled by bundle.mjs, which starts in half the time, or as the compiler has written it.
+
+import { existsSync } from 'node:fs';
 
 /** The oldest release that has everything, for each supported line. */
 const OLDEST_MINORS: ReadonlyMap<number, number> = new Map([
@@ -17,4 +20,6 @@ if (major < OLDEST_MAJOR && minor < (OLDEST_MINORS.get(major) ?? Infinity)) {
   process.exit(1);
 }
 
-await import('./command-process.ts');
+const bundled = new URL('../bundle/command-process.js', import.meta.url);
+if (existsSync(bundled)) await import(bundled.href);
+else await import('./command-process.ts');

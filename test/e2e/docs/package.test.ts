@@ -28,6 +28,8 @@ test('the package has exactly what runs and what is linked to', () => {
   const paths = pack('--dry-run').files.map(({ path }) => path);
   for (const path of [
     'dist/cli/main.js',
+    'dist/bundle/command-process.js',
+    'dist/bundle/third-party.txt',
     'dist/embedded/library.js',
     'dist/embedded/library.d.ts',
     'dist/console/index.html',
@@ -41,7 +43,7 @@ test('the package has exactly what runs and what is linked to', () => {
   ]) {
     expect(paths).toContain(path);
   }
-  const unwanted = /(?:[.]map|[.]tsbuildinfo|(?<![.]d)[.]ts)$|^(?:test|bench|[.])/;
+  const unwanted = /(?:[.]map|[.]stamp|[.]tsbuildinfo|(?<![.]d)[.]ts)$|^(?:test|bench|[.])/;
   expect(paths.filter((path) => unwanted.test(path))).toEqual([]);
   const links = paths
     .filter((path) => path.endsWith('.md'))
@@ -97,6 +99,8 @@ test('npm pack in a checkout rebuilds dist/ with the settings of the repository'
   const pageBuild =
     "import { writeFileSync } from 'node:fs'; writeFileSync('dist/page.html', '');\n";
   writeFileSync(join(folder, 'console', 'build.mjs'), pageBuild);
+  mkdirSync(join(folder, 'cli'));
+  writeFileSync(join(folder, 'cli', 'bundle.mjs'), '');
   mkdirSync(join(folder, 'dist'));
   writeFileSync(join(folder, 'dist', 'old.js'), 'of an older build');
   execFileSync('npm', ['pack'], { cwd: folder, stdio: 'pipe' });

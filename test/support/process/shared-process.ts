@@ -59,7 +59,7 @@ class SharedProcess {
   #lastId = 0;
 
   constructor(name: string, env: Readonly<Record<string, string>>) {
-    const program = pathToFileURL(join(PROJECT, 'dist', 'cli', 'program.js')).href;
+    const program = pathToFileURL(join(PROJECT, 'dist', 'bundle', 'program.js')).href;
     this.#child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM, program], {
       cwd: PROJECT,
       env: { ...process.env, NO_COLOR: '1', ...env },
