@@ -2,6 +2,7 @@
 // end-to-end tests:
 //
 //   node .ci/nodes.mjs [--results FOLDER] [MAJOR...]
+//   node .ci/nodes.mjs --fetch [MAJOR...]     only downloads the binaries, into the cache of npm
 //
 // Without a MAJOR, these are all versions that Stele supports beside the oldest one. Each is a
 // suite of its own (node-22, node-24), judged by suite.mjs. The binaries come from the npm packages
@@ -24,6 +25,7 @@ const VITEST = 'node_modules/vitest/vitest.mjs';
 const SUITE = fileURLToPath(new URL('suite.mjs', import.meta.url));
 const SUM = fileURLToPath(new URL('sum.mjs', import.meta.url));
 const INSTALL_MS_MAX = 180_000;
+const PACKAGE = `node-${process.platform}-${process.arch}`;
 
 /**
  * What is logic more than Node.js, or takes long to run for each version and enters no more of
@@ -36,15 +38,14 @@ const LEFT_OUT = [
   'test/archive/s3/random-faults.test.ts',
   'test/datanode/{read-stats,view}/**',
   'test/loader/!(load).test.ts',
-  'test/loader/{backup,bytes,corpus,detect,export,formats,parse,plan,push,restore,runs,stages,work}/**',
+  'test/loader/{backup,builds,bytes,corpus,detect,export,formats,parse,plan,push,restore,runs,stages,work}/**',
   'test/loader/input/unzstd.test.ts',
   'test/loader/threads/!(work-pool).test.ts',
   'test/master/!(server).test.ts',
   'test/master/{candidate,catalog,control,core,front,loads,metadata/copies,metadata/etcd,nodes,operations}/**',
   'test/resp/{cluster,commands,data,info,wire}/**',
   'test/segment/!(golden|verify).test.ts',
-  'test/e2e/!(main|docs)/**',
-  'test/e2e/docs/!(install).test.ts',
+  'test/e2e/!(main)/**',
   'test/e2e/*.test.ts',
 ];
 
@@ -55,15 +56,19 @@ const LEFT_OUT = [
  */
 function binaryOf(major, folder) {
   if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
-  const name = `node-${process.platform}-${process.arch}`;
-  const words = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--fetch-retries=1'];
-  const { error, stderr, status } = spawnSync('npm', [...words, `${name}@${major}`], {
-    cwd: folder,
-    encoding: 'utf8',
-    timeout: INSTALL_MS_MAX,
-  });
-  if (status !== 0) throw new Error(notInstalled(`${name}@${major}`, error?.message ?? stderr));
-  return join(folder, 'node_modules', name, 'bin', 'node');
+  const words = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--prefer-offline'];
+  npm([...words, '--fetch-retries=1'], `${PACKAGE}@${major}`, folder);
+  return join(folder, 'node_modules', PACKAGE, 'bin', 'node');
+}
+
+/**
+ * Throws where npm fails.
+ * @param {readonly string[]} words @param {string} wanted @param {string} cwd
+ */
+function npm(words, wanted, cwd) {
+  const options = /** @type {const} */ ({ cwd, encoding: 'utf8', timeout: INSTALL_MS_MAX });
+  const { error, stderr, status } = spawnSync('npm', [...words, wanted], options);
+  if (status !== 0) throw new Error(notInstalled(wanted, error?.message ?? stderr));
 }
 
 /** @param {string} wanted @param {string} reason */
@@ -129,15 +134,32 @@ function hasFailed(major, results) {
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { results: { type: 'string' } },
+  options: { fetch: { type: 'boolean' }, results: { type: 'string' } },
 });
 const majors = positionals.length > 0 ? positionals : MAJORS;
-const results = values.results ?? mkdtempSync(join(tmpdir(), 'stele-results-'));
-for (const major of majors) test(major, results);
-const failed = majors.filter((major) => hasFailed(major, results));
-if (values.results === undefined) {
-  const words = [SUM, results, ...failed.map((major) => `node-${major}`)];
-  spawnSync(process.execPath, words, { stdio: 'inherit' });
-  rmSync(results, { recursive: true, force: true });
+if (values.fetch === true) fetchAll();
+else testAll(values.results);
+
+/** What cannot be fetched is reported by the run that needs it. */
+function fetchAll() {
+  for (const major of majors) {
+    try {
+      npm(['cache', 'add'], `${PACKAGE}@${major}`, tmpdir());
+    } catch (thrown) {
+      console.error(thrown instanceof Error ? thrown.message : thrown);
+    }
+  }
 }
-process.exitCode = failed.length > 0 ? 1 : 0;
+
+/** @param {string} [folder] for the verdicts, which are printed otherwise */
+function testAll(folder) {
+  const results = folder ?? mkdtempSync(join(tmpdir(), 'stele-results-'));
+  for (const major of majors) test(major, results);
+  const failed = majors.filter((major) => hasFailed(major, results));
+  if (folder === undefined) {
+    const words = [SUM, results, ...failed.map((major) => `node-${major}`)];
+    spawnSync(process.execPath, words, { stdio: 'inherit' });
+    rmSync(results, { recursive: true, force: true });
+  }
+  process.exitCode = failed.length > 0 ? 1 : 0;
+}

@@ -31,7 +31,8 @@ type Store = readonly [string, Record<string, string>];
 const folder = mkdtempSync(join(tmpdir(), 'stele-archive-'));
 removeAtEnd(folder);
 const s3 = await TestS3.start();
-const stores: readonly (readonly [string, () => Store])[] = [
+type NamedStore = readonly [string, () => Store];
+const stores: readonly [NamedStore, NamedStore] = [
   ['a folder', () => [folderUrl(join(folder, 'archive')), {}]],
   ['S3', () => [s3.url, s3.environment]],
 ];
@@ -75,7 +76,7 @@ beforeAll(async () => {
       expect(again).toMatchObject({ copied: { objects: 0, bytes: 0 }, present: first.copied });
       await run(cluster, ['resume', 'geo']);
     }
-    const beside = ['restore', stores[1]![1]()[0], 'prices', '--as', 'beside'];
+    const beside = ['restore', stores[1][1]()[0], 'prices', '--as', 'beside'];
     expect(await succeed<RestoreJson>(cluster, beside, s3.environment)).toMatchObject({
       keyspaces: [{ target: 'beside', way: 'rows', versions: [{ was: 2, version: 1 }] }],
     });
@@ -116,38 +117,41 @@ describe.each(stores)('from %s', (_, storeOf) => {
       await cluster.close();
     }
   });
+});
 
-  test('into another number of shards: the same digests of the current versions', async () => {
-    const cluster = await TestCluster.start({ datanodes: 2, shards: 64 });
-    try {
-      const restored = await succeed<RestoreJson>(cluster, ['restore', url], env);
-      expect(restored.keyspaces.map(({ way }) => way)).toEqual(['rows', 'rows']);
-      for (const name of ['prices', 'geo'] as const) {
-        const current = versions[name].find((one) => one.current);
-        expect(await cluster.digest(name)).toBe(current?.digest);
-      }
-      expect(await tiersOf(cluster)).toEqual({ prices: 'memory', geo: 'disk' });
-      expect(await wrongReads(cluster, 'prices')).toEqual([]);
-      const again = await succeed<RestoreJson>(cluster, ['restore', url], env);
-      expect(again.keyspaces.map(({ way }) => way)).toEqual(['there', 'there']);
-    } finally {
-      await cluster.close();
+// What stores have in common is tested for all of them in test/archive/contract.test.ts.
+test('from S3 into another number of shards: the same digests of the current versions', async () => {
+  const [url, env] = stores[1][1]();
+  const cluster = await TestCluster.start({ datanodes: 2, shards: 64 });
+  try {
+    const restored = await succeed<RestoreJson>(cluster, ['restore', url], env);
+    expect(restored.keyspaces.map(({ way }) => way)).toEqual(['rows', 'rows']);
+    for (const name of ['prices', 'geo'] as const) {
+      const current = versions[name].find((one) => one.current);
+      expect(await cluster.digest(name)).toBe(current?.digest);
     }
-  });
+    expect(await tiersOf(cluster)).toEqual({ prices: 'memory', geo: 'disk' });
+    expect(await wrongReads(cluster, 'prices')).toEqual([]);
+    const again = await succeed<RestoreJson>(cluster, ['restore', url], env);
+    expect(again.keyspaces.map(({ way }) => way)).toEqual(['there', 'there']);
+  } finally {
+    await cluster.close();
+  }
+});
 
-  test('one version of one keyspace', async () => {
-    const cluster = await TestCluster.start({ datanodes: 1, replication: 1, shards: 16 });
-    try {
-      const words = ['restore', url, 'prices', '--version', '1', '--as', 'old'];
-      const dry = await succeed<RestoreJson>(cluster, [...words, '--dry-run'], env);
-      expect(dry.keyspaces).toMatchObject([{ target: 'old', way: 'segments' }]);
-      expect(await cluster.json('/v1/keyspaces')).toMatchObject({ keyspaces: [] });
-      await succeed<RestoreJson>(cluster, words, env);
-      expect(essence(await versionsOf(cluster, 'old'))).toEqual(
-        essence(versions.prices.slice(0, 1)).map((one) => ({ ...one, current: true })),
-      );
-    } finally {
-      await cluster.close();
-    }
-  });
+test('one version of one keyspace, from a folder', async () => {
+  const [url, env] = stores[0][1]();
+  const cluster = await TestCluster.start({ datanodes: 1, replication: 1, shards: 16 });
+  try {
+    const words = ['restore', url, 'prices', '--version', '1', '--as', 'old'];
+    const dry = await succeed<RestoreJson>(cluster, [...words, '--dry-run'], env);
+    expect(dry.keyspaces).toMatchObject([{ target: 'old', way: 'segments' }]);
+    expect(await cluster.json('/v1/keyspaces')).toMatchObject({ keyspaces: [] });
+    await succeed<RestoreJson>(cluster, words, env);
+    expect(essence(await versionsOf(cluster, 'old'))).toEqual(
+      essence(versions.prices.slice(0, 1)).map((one) => ({ ...one, current: true })),
+    );
+  } finally {
+    await cluster.close();
+  }
 });

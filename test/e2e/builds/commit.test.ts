@@ -13,7 +13,7 @@ import { join } from 'node:path';
 vi.setConfig({ testTimeout: 240_000 });
 
 const ROWS = 10_000;
-const TASKS = 4;
+const TASKS = 2;
 
 let cluster: TestCluster;
 

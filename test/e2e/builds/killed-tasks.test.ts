@@ -16,7 +16,7 @@ import { SEED } from '../../support/faults/faults.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
-const TASKS = 3;
+const TASKS = 2;
 
 /** Kills the process when `count` more objects are in a folder of the build, or lets it end. */
 function killAt(
