@@ -4,6 +4,7 @@ import type { Bench } from '../bench.ts';
 import { bench as client } from './client.ts';
 import { bench as coldStart } from './cold-start.ts';
 import { bench as diskCache } from './disk-cache.ts';
+import { bench as disk } from './disk.ts';
 import { bench as http } from './http.ts';
 import { bench as loadReads } from './load-reads.ts';
 import { bench as load } from './load.ts';
@@ -31,6 +32,7 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ['read', read],
   ['read-tls', readTls],
   ['read-disk', readDisk],
+  ['disk', disk],
   ['disk-cache', diskCache],
   ['read-master', readMaster],
   ['read-latency', readLatency],
