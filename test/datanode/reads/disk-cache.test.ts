@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { LookupStatus } from '../../../proto/gen/stele/v1/lookup.ts';
 import { FRAME_HEAD_BYTES, PackedWriter } from '../../../proto/lookup-protocol.ts';
 import { answererOf } from '../../../datanode/reads/lookup-batch.ts';
-import { eventually, lookUpIn, pushTo } from '../../support/peers/datanode.ts';
+import { eventually, lookUpIn } from '../../support/peers/datanode.ts';
 import { flipBit, segmentFiles } from '../../support/segments/segment-files.ts';
-import { TEST_UID, numberedPairs, segmentsOf } from '../../support/segments/segments.ts';
+import { TEST_UID, numberedPairs } from '../../support/segments/segments.ts';
 import { RespNode } from '../resp-node.ts';
 
 const MiB = 1024 ** 2;
@@ -188,11 +188,8 @@ it('a cache that gave its memory to segments is read past', async () => {
   const node = await nodeWith(PAIRS, 4 * MiB, 8 * MiB);
   expect(await lookUpIn(node.node, KEYS)).toEqual(VALUES);
   expect(node.node.disk.cache.usedBytes).toBe(4 * MiB);
-  const large = Array.from(
-    { length: 40 },
-    (_, at) => [`large ${at}`, 'x'.repeat(128 * 1024)] as const,
-  );
-  await pushTo(node.node, segmentsOf(large, 1));
+  const reserved = await node.node.intake.reserve(5 * MiB);
   expect(node.node.disk.cache.usedBytes).toBe(0);
   expect(await lookUpIn(node.node, KEYS)).toEqual(VALUES);
+  reserved.release();
 });
