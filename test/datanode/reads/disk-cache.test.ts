@@ -184,11 +184,12 @@ it('scans leave the cache as it is', async () => {
   expect(node.node.disk.cache.count).toBe(1);
 });
 
-it('a cache that gave its memory to a segment on its way is read past', async () => {
+it('a cache that gave its memory to segments is read past', async () => {
   const node = await nodeWith(PAIRS, 4 * MiB, 8 * MiB);
   expect(await lookUpIn(node.node, KEYS)).toEqual(VALUES);
   expect(node.node.disk.cache.usedBytes).toBe(4 * MiB);
-  node.node.storage.memory.reserve(5 * MiB);
+  const reserved = await node.node.intake.reserve(5 * MiB);
   expect(node.node.disk.cache.usedBytes).toBe(0);
   expect(await lookUpIn(node.node, KEYS)).toEqual(VALUES);
+  reserved.release();
 });
