@@ -9,7 +9,6 @@
 // Hot: `find` and `add` are plain functions over numbers.
 
 import { DISK_CACHE_BYTES_MIN } from '../../base/limits.ts';
-import { freeMemory } from '../../base/process/free-memory.ts';
 import { S3Fifo, S3_FIFO_BYTES_MAX, hashOfPlace } from './s3-fifo.ts';
 
 /** So many parts, unless they would be smaller than this: memory for some of them is often there. */
@@ -21,9 +20,9 @@ const RECORDS_UNTIL_RETRY = 100_000;
 /** The memory that a cache may take while nothing else needs it (storage/memory-budget.ts). */
 export interface SpareMemory {
   /**
-   * Lends `byteCount` bytes. `takeBack` is called once if they are needed for data: they must be free
-   * when it returns. `inUse` returns how many of them the process really takes. Undefined if there are
-   * not enough. The returned function ends the loan.
+   * Lends `byteCount` bytes. `takeBack` is called once if they are needed for data: nothing may refer
+   * to them when it returns. `inUse` returns how many of them the process really takes. Undefined if
+   * there are not enough. The returned function ends the loan.
    */
   lend(byteCount: number, takeBack: () => void, inUse: () => number): (() => void) | undefined;
 }
@@ -50,6 +49,8 @@ export class RecordCache {
   readonly #parts: (Part | undefined)[];
   readonly #untilRetry: Int32Array;
   #usedBytes = 0;
+  /** Called when memory is released: whoever refers to a found record must forget it. */
+  onRelease: () => void = () => undefined;
   /** Records found since the start. */
   hits = 0;
 
@@ -104,7 +105,7 @@ export class RecordCache {
     records.add(segment, start, hash, bytes, from, length);
   }
 
-  /** Forgets everything and frees its memory. */
+  /** Forgets everything and releases its memory. */
   clear(): void {
     for (const [index, part] of this.#parts.entries()) {
       part?.release();
@@ -150,6 +151,6 @@ export class RecordCache {
     this.#usedBytes -= part.records.byteCount;
     cached.bytes = NO_BYTES;
     cached.view = NO_VIEW;
-    freeMemory([part.records.view]);
+    this.onRelease();
   }
 }

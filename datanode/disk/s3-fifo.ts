@@ -78,7 +78,9 @@ export class S3Fifo {
     const places = Math.floor(ringBytes / RING_BYTES_PER_PLACE);
     const words = Math.floor(byteCount / 4);
     const ringWords = words - places - ghostWords;
-    const memory = new ArrayBuffer(words * 4);
+    // Shared memory, of which the collector knows nothing: for each large ArrayBuffer it would collect
+    // first, tens of milliseconds in which nobody is answered.
+    const memory = new SharedArrayBuffer(words * 4);
     this.byteCount = memory.byteLength;
     this.#words = new Uint32Array(memory, 0, ringWords);
     this.#index = new Uint32Array(memory, ringWords * 4, places);

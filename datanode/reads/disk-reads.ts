@@ -19,7 +19,7 @@ import type { VersionTable, VersionTables } from '../storage/version-tables.ts';
 import { DiskLookup } from './disk-lookup.ts';
 import type { DiskLookupHost, DiskLookupReceiver } from './disk-lookup.ts';
 import { cachedBounds, isCachedKey } from './cached-record.ts';
-import { lookupInShard, noteHit, noteMiss, setLastHit } from './lookup.ts';
+import { lookupInShard, noteHit, noteMiss, releaseLastHit, setLastHit } from './lookup.ts';
 
 export interface DiskReadsOptions {
   readonly source: BlockSource;
@@ -48,6 +48,7 @@ export class DiskReads implements DiskLookupHost {
     this.#options = options;
     this.source = options.source;
     this.cache = options.cache;
+    this.cache.onRelease = releaseLastHit;
   }
 
   /**

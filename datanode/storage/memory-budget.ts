@@ -141,9 +141,10 @@ export class MemoryBudget {
   }
 
   /**
-   * Lends `byteCount` bytes to a cache, whose memory is freed at once when it is released. `takeBack`
-   * is called, at most once, if they are needed: they must be free when it returns. Undefined if there
-   * are not enough. The returned function ends the loan.
+   * Lends `byteCount` bytes to a cache. `takeBack` is called, at most once, if they are needed: nothing
+   * may refer to them when it returns. `inUse` returns how many of them the process really takes.
+   * Undefined if there are not enough. The returned function ends the loan. Memory that comes back
+   * counts as released until it is collected.
    */
   lend(
     byteCount: number,
@@ -169,6 +170,7 @@ export class MemoryBudget {
     if (at < 0) return;
     this.#loans.splice(at, 1);
     this.#lentBytes -= loan.byteCount;
+    this.#releasedBytes += loan.byteCount;
   }
 
   /** Collects the memory of released segments if there is enough of it. */

@@ -77,22 +77,28 @@ it('lends what nothing needs, and takes it back, the last loan first, when segme
   memory.take('a');
   const back: string[] = [];
   const lend = (name: string) => memory.budget.lend(SEGMENT_BYTES, () => back.push(name));
-  const end = lend('x');
-  for (const name of ['y', 'z', 'v']) expect(lend(name)).toBeTypeOf('function');
+  for (const name of ['x', 'y', 'z', 'v']) expect(lend(name)).toBeTypeOf('function');
   expect(lend('w')).toBeUndefined();
-  end?.();
-  end?.();
-  expect(lend('w')).toBeTypeOf('function');
-  expect(back).toEqual([]);
   memory.take('b', 'c');
-  expect(back).toEqual(['w', 'v']);
+  // Memory that came back is free once it is collected.
+  expect([back, memory.collected]).toEqual([['v', 'z'], 2]);
   memory.take('d', 'e');
-  expect(back).toEqual(['w', 'v', 'z', 'y']);
+  expect([back, memory.collected]).toEqual([['v', 'z', 'y', 'x'], 4]);
   expect(() => memory.take('f')).toThrow(/would need 120.0 MiB/);
   // What is dropped, and not collected yet, is not lent.
   memory.drop('a');
   expect(lend('u')).toBeUndefined();
-  expect(memory.collected).toBe(0);
+});
+
+it('a loan that has ended is ended once, and counts until it is collected', () => {
+  const memory = new Memory();
+  const end = memory.budget.lend(SEGMENT_BYTES, () => undefined);
+  end?.();
+  end?.();
+  expect(memory.budget.leftBytes).toBe(SEGMENT_BYTES);
+  memory.budget.collect();
+  expect(memory.budget.leftBytes).toBe(0);
+  expect(memory.budget.lend(5 * SEGMENT_BYTES, () => undefined)).toBeTypeOf('function');
 });
 
 it('counts a loan in full against the limit, and what is in use of it as taken', () => {
