@@ -52,7 +52,10 @@ export class DatanodeRespBackend implements CommandBackend {
   /** Keys whose latency has been recorded. */
   #readsNoted = 0;
   readonly #diskReplies = {
-    counted: (status: LookupStatus) => this.#counted(status),
+    counted: (status: LookupStatus) => {
+      this.#readsNoted++; // Its latency is recorded when it is answered, not with a turn.
+      return this.#counted(status);
+    },
     redirect: (slot: number, out: ReplyWriter) => this.#redirect(slot, out),
     latency: () => this.#node.counters.latency.resp,
   };

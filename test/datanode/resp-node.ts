@@ -192,6 +192,8 @@ export class RespNode {
     if (spec !== undefined) {
       const pending = executeCommand(spec, decoder, this.session, out, context);
       this.wasAtOnce = pending === undefined;
+      // As a connection does at the end of a turn.
+      this.#backend.noteTurn(0);
       if (pending !== undefined) await finished(pending, out);
     }
     const replies = new ReplyDecoder();

@@ -251,4 +251,14 @@ describe.each(['memory', 'disk'] as const)('in the tier %s,', (tier) => {
       expect(await node.ask('KEYS', 'none')).toEqual([]);
     });
   });
+
+  it('each read has its time counted once, whenever it is answered', async () => {
+    const node = await loaded();
+    for (let round = 0; round < 3; round++) {
+      for (const key of ['key-1', 'key-2', 'absent']) await node.ask('GET', key);
+      await node.ask('MGET', 'key-{a}3', 'key-{a}4');
+    }
+    await node.ask('PING');
+    expect(node.node.counters.latency.resp.total).toBe(3 * 5);
+  });
 });
