@@ -10,7 +10,7 @@ import { TestCluster } from '../../support/process/cluster.ts';
 import { steleShared } from '../../support/process/shared-process.ts';
 import { until } from '../../support/process/stele-process.ts';
 import { connectRedis, expectAllRows } from '../../support/readers/sources.ts';
-import { flipBit, segmentFiles } from '../../support/segments/segment-files.ts';
+import { flipBit, identityOf, segmentFiles } from '../../support/segments/segment-files.ts';
 import type { FileOnDisk } from '../../support/segments/segment-files.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2'] as const;
@@ -119,14 +119,16 @@ async function filesHere(): Promise<readonly FileOnDisk[]> {
   return segmentFiles(join(cluster.folder, 'node-0')).filter(({ name }) => name.startsWith(uid));
 }
 
-/** Flips bits in the files there, except those named; returns what they are afterwards. */
+/**
+ * Flips bits in the files there, except those named; returns what each was right afterwards: the
+ * first may be replaced before the last is rotten.
+ */
 async function rot(except: ReadonlySet<string> = new Set()): Promise<readonly FileOnDisk[]> {
-  for (const { name, path } of await filesHere()) {
-    if (except.has(name)) continue;
-    const { size } = statSync(path);
-    for (let part = 3; part < 10; part++) flipBit(path, Math.floor((size * part) / 10));
-  }
-  const rotten = (await filesHere()).filter(({ name }) => !except.has(name));
-  expect(rotten.length).toBeGreaterThan(0);
-  return rotten;
+  const files = (await filesHere()).filter(({ name }) => !except.has(name));
+  expect(files.length).toBeGreaterThan(0);
+  return files.map((file) => {
+    const { size } = statSync(file.path);
+    for (let part = 3; part < 10; part++) flipBit(file.path, Math.floor((size * part) / 10));
+    return { ...file, identity: identityOf(file.path) };
+  });
 }

@@ -20,8 +20,14 @@ const rootOf = (dataDir: string): string => join(dataDir, 'segments');
 
 function describe(root: string, name: string): FileOnDisk[] {
   const path = join(root, name);
+  const identity = identityOf(path);
+  return identity === '' ? [] : [{ name, path, identity }];
+}
+
+/** FileOnDisk.identity; '' if there is no such file. */
+export function identityOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? [] : [{ name, path, identity: `${stat.ino}@${stat.mtimeMs}` }];
+  return stat === undefined ? '' : `${stat.ino}@${stat.mtimeMs}`;
 }
 
 /** Only their names, which tests poll. */
