@@ -17,7 +17,7 @@ const FIO: Program = { name: 'fio', debianPackage: 'fio' };
 const DB_BENCH: Program = { name: 'db_bench', debianPackage: 'rocksdb-tools' };
 const SCRIPT = fileURLToPath(new URL('../peers/disk-contender.js', import.meta.url));
 /** Reads at a time, of fio and of RocksDB. */
-const THREADS = 16;
+const THREADS = 8;
 const ROW_BYTES = KEY_BYTES + VALUE_BYTES;
 
 interface Setup {
@@ -92,7 +92,7 @@ export const bench = defineBench({
     'Random reads of data larger than memory: the disk tier, fio, lmdb and RocksDB; needs root',
   needs: [FIO, DB_BENCH],
   settings: {
-    rows: { whole: 10_000_000, short: 100_000 },
+    rows: { whole: 1_300_000, short: 50_000 },
     memory: { whole: 320, short: 320 },
     rounds: { whole: 3, short: 1 },
     seconds: { whole: 5, short: 1 },

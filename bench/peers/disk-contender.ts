@@ -8,6 +8,9 @@ if (name === 'fill') {
   await fill(folder, Number(rows));
 } else {
   const measure = CONTENDERS[name as keyof typeof CONTENDERS];
+  // The threads that read do not keep the process alive, which sockets do in a datanode.
+  const alive = setInterval(() => undefined, 1000);
   const figures = await measure({ folder, rows: Number(rows), ms: Number(ms) });
+  clearInterval(alive);
   console.log(JSON.stringify(figures));
 }
