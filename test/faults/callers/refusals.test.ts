@@ -33,7 +33,7 @@ const ROWS = SHORT ? 100_000 : 400_000;
 const FLAGS = ['--chunk-size', '128KiB'];
 const TRIES = 10;
 /** Half of --memory-max. */
-const DATA_MIB = 32;
+const DATA_MIB = 48;
 const folder = mkdtempSync(join(tmpdir(), 'stele-refusals-'));
 let faults: FaultCluster;
 
