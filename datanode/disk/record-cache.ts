@@ -49,7 +49,7 @@ export class RecordCache {
   readonly #parts: (Part | undefined)[];
   readonly #untilRetry: Int32Array;
   #usedBytes = 0;
-  /** Called when memory is released: whoever refers to a found record must forget it. */
+  /** Called when memory is released: the caller must forget a record that was found. */
   onRelease: () => void = () => undefined;
   /** Records found since the start. */
   hits = 0;
