@@ -49,7 +49,7 @@ export class RecordCache {
   readonly #parts: (Part | undefined)[];
   readonly #untilRetry: Int32Array;
   #usedBytes = 0;
-  /** Called when memory is released: the caller must forget a record that was found. */
+  /** Called when memory is released: a record that was found is not valid any more. */
   onRelease: () => void = () => undefined;
   /** Records found since the start. */
   hits = 0;
