@@ -165,6 +165,12 @@ export class Holdings {
     return true;
   }
 
+  /** Whether the segment is here, and not where the tier of its keyspace wants it. */
+  isMisplaced(keyspaceUid: string, segmentId: string): boolean {
+    const held = this.#byKeyspace.get(keyspaceUid)?.get(segmentId);
+    return held !== undefined && !isPlaced(held.segment, this.tierOf(keyspaceUid));
+  }
+
   /** The segments that are not where the keyspace's tier wants them. */
   misplacedOf(keyspaceUid: string): Misplaced[] {
     const tier = this.tierOf(keyspaceUid);

@@ -80,8 +80,9 @@ export class Tiers {
     this.#options = options;
     const { holdings, order } = options;
     this.#queue = new MoveQueue(holdings, order);
-    holdings.onChange(({ keyspaceUid }) => {
-      if (holdings.tierOf(keyspaceUid) !== 'none') this.#move(keyspaceUid);
+    // Looks at the one that has changed: a load changes thousands of a keyspace, one by one.
+    holdings.onChange(({ keyspaceUid, segmentId }) => {
+      if (holdings.isMisplaced(keyspaceUid, segmentId)) this.#move(keyspaceUid);
     });
   }
 
