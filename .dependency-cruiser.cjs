@@ -46,6 +46,7 @@ const rooms = {
       'input-buffer',
       'limits',
       'log-sink',
+      'run-steps',
       'token-bucket',
     ],
     ['ids', 'log', 'problem', 'progress-timer', 'shard-count', 'sweeper'],

@@ -101,6 +101,24 @@ export function crcBlock(bytes: Buffer, blocks: Blocks, block: number): Buffer {
   return bytes.subarray(start, Math.min(start + blocks.crcBlockBytes, blocks.footerOffset));
 }
 
+/** The CRC blocks that hold the bytes [start, end), as offsets. */
+export function blocksOf(
+  { crcBlockBytes, footerOffset }: Blocks,
+  start: number,
+  end: number,
+): { readonly from: number; readonly to: number } {
+  const from = Math.floor(start / crcBlockBytes) * crcBlockBytes;
+  const to = Math.min(Math.ceil(end / crcBlockBytes) * crcBlockBytes, footerOffset);
+  return { from, to };
+}
+
+/** The error for CRC block `block`, whose checksum is not that of the table. */
+export function wrongBlock({ crcBlockBytes, footerOffset }: Blocks, block: number): SteleError {
+  const start = block * crcBlockBytes;
+  const end = Math.min(start + crcBlockBytes, footerOffset) - 1;
+  return corruptAt('the checksum of block %d (bytes %d to %d) is wrong', block, start, end);
+}
+
 /**
  * Starts the hash of the content with the header of `bytes`; the caller adds index and records, in
  * pieces of any size.

@@ -14,7 +14,7 @@
 
 import assert from 'node:assert/strict';
 import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from '../base/limits.ts';
-import { corruptAt } from './header.ts';
+import { blocksOf, corruptAt } from './header.ts';
 import type { SegmentHeader } from './header.ts';
 import { findPlace, foundPlace } from './place.ts';
 import { findHashedRecord } from './reader.ts';
@@ -93,9 +93,7 @@ export class RecordWindow {
     if (start === end || (start >= this.base && end <= this.end)) return;
     const file = this.#file;
     assert(file !== undefined, 'A window over memory has all bytes.');
-    const { crcBlockBytes, footerOffset } = file.header;
-    const from = Math.floor(start / crcBlockBytes) * crcBlockBytes;
-    const to = Math.min(Math.ceil(end / crcBlockBytes) * crcBlockBytes, footerOffset);
+    const { from, to } = blocksOf(file.header, start, end);
     // Blocks that are here are neither read nor checked again.
     const isFollowed = from >= this.base && from < this.end && to > this.end;
     const kept = isFollowed ? this.end - from : 0;

@@ -9,7 +9,7 @@
 // once, when the segment arrived (verify.ts).
 
 import { crc32 } from 'node:zlib';
-import { checkFooterBytes, corruptAt, crcBlockCount } from './header.ts';
+import { checkFooterBytes, crcBlockCount, wrongBlock } from './header.ts';
 import type { SegmentHeader } from './header.ts';
 import { indexOf } from './reader.ts';
 import type { SegmentIndex } from './reader.ts';
@@ -80,7 +80,7 @@ export function crcsOf(bytes: Buffer, blockBytes: number): number[] {
  * block `first`. Throws CORRUPT.
  */
 export function checkBlocks(
-  { crcBlockBytes, footerOffset }: SegmentHeader,
+  header: SegmentHeader,
   expected: Uint32Array,
   first: number,
   found: ArrayLike<number>,
@@ -89,9 +89,6 @@ export function checkBlocks(
 ): void {
   for (let index = 0; index < count; index++) {
     const block = first + index;
-    if (found[at + index] === expected[block]) continue;
-    const start = block * crcBlockBytes;
-    const end = Math.min(start + crcBlockBytes, footerOffset) - 1;
-    throw corruptAt('the checksum of block %d (bytes %d to %d) is wrong', block, start, end);
+    if (found[at + index] !== expected[block]) throw wrongBlock(header, block);
   }
 }

@@ -6,16 +6,15 @@
 // Reads block, so this is for worker threads.
 
 import type { Hash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import { SEGMENT_BYTES_MAX } from '../base/limits.ts';
 import {
   contentHasher,
   contentHashOf,
   corrupt,
-  corruptAt,
   crcBlockCount,
   checkFooterBytes,
   readHeader,
+  wrongBlock,
 } from './header.ts';
 import type { SegmentHeader } from './header.ts';
 import { HEADER_BYTES } from './layout.ts';
@@ -145,18 +144,10 @@ export function verifyFileRange(file: SegmentFileSource, from: number, to: numbe
     const until = Math.min((block + blocksAtATime) * crcBlockBytes, end * crcBlockBytes);
     const piece = bytes.subarray(0, Math.min(until, footerOffset) - at);
     read(piece, at);
-    checkPiece(piece, table.subarray((block - first) * 4), at, crcBlockBytes);
-  }
-}
-
-function checkPiece(bytes: Buffer, crcs: Buffer, position: number, blockBytes: number): void {
-  for (let at = 0, index = 0; at < bytes.length; at += blockBytes, index++) {
-    const block = bytes.subarray(at, at + blockBytes);
-    if (crc32(block) === crcs.readUInt32LE(index * 4)) continue;
-    const start = position + at;
-    const number = start / blockBytes;
-    const end = start + block.length - 1;
-    throw corruptAt('the checksum of block %d (bytes %d to %d) is wrong', number, start, end);
+    for (const [index, crc] of crcsOf(piece, crcBlockBytes).entries()) {
+      const number = block + index;
+      if (crc !== table.readUInt32LE((number - first) * 4)) throw wrongBlock(header, number);
+    }
   }
 }
 

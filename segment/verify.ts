@@ -19,6 +19,7 @@ import {
   corruptAt,
   crcBlock,
   crcBlockCount,
+  wrongBlock,
   readHeader,
 } from './header.ts';
 import { bucketOf, hashKeyAt, lastHash2, tagOf } from './hash.ts';
@@ -178,11 +179,8 @@ export function verifyRange(segment: Segment, from: number, to: number): void {
 }
 
 function checkBlock({ bytes, header }: Segment, block: number): void {
-  const content = crcBlock(bytes, header, block);
-  if (crc32(content) === bytes.readUInt32LE(header.footerOffset + block * 4)) return;
-  const start = block * header.crcBlockBytes;
-  const end = start + content.length - 1;
-  throw corruptAt('the checksum of block %d (bytes %d to %d) is wrong', block, start, end);
+  const expected = bytes.readUInt32LE(header.footerOffset + block * 4);
+  if (crc32(crcBlock(bytes, header, block)) !== expected) throw wrongBlock(header, block);
 }
 
 const LINE_WORDS = LINE_BYTES / 4;

@@ -6,7 +6,6 @@
 // success wrongly (https://wiki.postgresql.org/wiki/Fsync_Errors). So the temporary file is removed
 // and the error is thrown; nothing here retries.
 
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SteleError, toSteleError } from '../errors.ts';
 import { DISK_TAKES_NO_MORE, systemFiles } from './files.ts';
@@ -52,17 +51,15 @@ export async function writeNewFile(
  */
 export function writeFileSynced(path: string, bytes: Uint8Array, yieldIfDue?: () => void): void {
   const pieceBytes = yieldIfDue === undefined ? WRITE_BYTES : SMALL_WRITE_BYTES;
-  const file = openSync(path, 'wx', 0o644);
+  const file = systemFiles.openBlocking(path, 'wx');
   try {
-    for (let done = 0; done < bytes.length;) {
-      const written = writeSync(file, bytes, done, Math.min(pieceBytes, bytes.length - done));
-      if (written === 0) throw new SteleError('DISK_FULL', DISK_TAKES_NO_MORE);
-      done += written;
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      file.write(bytes.subarray(at, at + pieceBytes), at);
       yieldIfDue?.();
     }
-    fsyncSync(file);
+    file.sync();
   } finally {
-    closeSync(file);
+    file.close();
   }
 }
 

@@ -1,7 +1,7 @@
 // A held segment whose records are on disk: the index in memory, and the file open for reading.
 
 import { HEADER_BYTES } from '../../segment/layout.ts';
-import { readHeader } from '../../segment/header.ts';
+import { blocksOf, readHeader } from '../../segment/header.ts';
 import type { SegmentHeader } from '../../segment/header.ts';
 import { checkBlocks, headBytesOf, openResident } from '../../segment/resident.ts';
 import type { ResidentSegment } from '../../segment/resident.ts';
@@ -49,17 +49,6 @@ export async function readResident(
   const head = await readBytes(file, 0, headBytesOf(header));
   const footer = await readBytes(file, header.footerOffset, size - header.footerOffset);
   return { resident: openResident(head, footer, header), footer };
-}
-
-/** The blocks that hold the bytes [start, end) of a segment. */
-function blocksOf(
-  { crcBlockBytes, footerOffset }: SegmentHeader,
-  start: number,
-  end: number,
-): { readonly from: number; readonly to: number } {
-  const from = Math.floor(start / crcBlockBytes) * crcBlockBytes;
-  const to = Math.min(Math.ceil(end / crcBlockBytes) * crcBlockBytes, footerOffset);
-  return { from, to };
 }
 
 /**

@@ -9,7 +9,8 @@ import { residentBytesOf } from '../../segment/resident.ts';
 import type { Datanode } from '../node.ts';
 import { scanAnywhere } from '../reads/disk-scan.ts';
 import { POSITION_END } from '../reads/shard-records.ts';
-import type { VersionTable } from '../storage/version-tables.ts';
+import { randomShard } from '../reads/scanning.ts';
+import { segmentsOf } from '../storage/version-tables.ts';
 
 const PLACES = 64;
 /** Neighbours by their hash are as random as any others. */
@@ -33,14 +34,14 @@ export async function measureRecords(
   const table = node.tables.get(keyspaceUid, version);
   if (table === undefined) return answer;
   for (let shard = 0; shard < table.shards.length; shard++) {
-    for (const { header } of table.shards[shard] ?? table.diskShards[shard] ?? []) {
+    for (const { header } of segmentsOf(table, shard) ?? []) {
       answer.records += header.records;
       answer.indexBytes += residentBytesOf(header);
     }
   }
   let valueBytesLeft = VALUE_BYTES_MAX;
   for (let place = 0; place < PLACES && valueBytesLeft > 0; place++) {
-    const shard = randomShard(table, random);
+    const shard = randomShard(table, [...table.shards.keys()], random);
     if (shard === undefined) break;
     const from = { shard, position: Math.floor(random() * POSITION_END) };
     const limits = { recordsMax: RECORDS_PER_PLACE, withSizes: true };
@@ -53,14 +54,4 @@ export async function measureRecords(
     }
   }
   return answer;
-}
-
-/** A shard that is held here, as likely as it has records; undefined if there are none. */
-function randomShard(table: VersionTable, random: () => number): number | undefined {
-  const records = table.recordsByShard.map((count, shard) =>
-    (table.shards[shard] ?? table.diskShards[shard]) === undefined ? 0 : count,
-  );
-  let left = random() * records.reduce((sum, count) => sum + count, 0);
-  const chosen = records.findIndex((count) => (left -= count) < 0);
-  return chosen < 0 ? undefined : chosen;
 }

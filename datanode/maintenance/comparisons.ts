@@ -17,6 +17,7 @@ import type {
 import type { ChangeKind, DiffSample as SegmentSample, SampleValue } from '../../segment/diff.ts';
 import type { Holdings, ReadableSegment } from '../storage/holdings.ts';
 import type { SegmentWork } from './segment-work.ts';
+import { segmentsOf } from '../storage/version-tables.ts';
 import type { VersionTables } from '../storage/version-tables.ts';
 
 /**
@@ -86,7 +87,7 @@ export class Comparisons {
 
   #segmentsOf(uid: string, version: number, shard: number): readonly ReadableSegment[] {
     const table = this.#tables.get(uid, version);
-    const segments = table?.shards[shard] ?? table?.diskShards[shard];
+    const segments = table && segmentsOf(table, shard);
     if (segments !== undefined) return segments;
     throw new SteleError('UNAVAILABLE', `Shard ${shard} of version ${version} is not held here.`);
   }

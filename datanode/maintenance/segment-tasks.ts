@@ -8,6 +8,7 @@
 import { systemFiles } from '../../base/disk/files.ts';
 import type { BlockingFile, Files } from '../../base/disk/files.ts';
 import { SteleError, systemErrorCode, toSteleError } from '../../base/errors.ts';
+import { runSteps } from '../../base/run-steps.ts';
 import { diffSteps } from '../../segment/diff.ts';
 import type { ShardDiff } from '../../segment/diff.ts';
 import type { SegmentMeta } from '../../segment/layout.ts';
@@ -149,7 +150,7 @@ function withInputs<Result>(
 /** Throws CANCELLED, CORRUPT, IO. */
 export function measure({ delta, older, stop }: MeasureTask, files = systemFiles): Overlay {
   return withInputs([delta, ...older], files, ([first, ...others]) =>
-    runSteps(overlaySteps(first as WindowedSegment, others), stop),
+    runUntil(stop, overlaySteps(first as WindowedSegment, others)),
   );
 }
 
@@ -171,7 +172,7 @@ export function mergeToFile(
     const file = files.openBlocking(path, 'wx');
     try {
       const write = (bytes: Buffer, position: number): void => file.write(bytes, position);
-      return runSteps(mergeSteps(opened, expected, write), stop);
+      return runUntil(stop, mergeSteps(opened, expected, write));
     } finally {
       file.close();
     }
@@ -182,17 +183,15 @@ export function mergeToFile(
 export function diff({ from, samplesMax, stop, to }: DiffTask, files = systemFiles): ShardDiff {
   return withInputs([...from, ...to], files, (opened) => {
     const [left, right] = [opened.slice(0, from.length), opened.slice(from.length)];
-    return runSteps(diffSteps(left, right, samplesMax), stop);
+    return runUntil(stop, diffSteps(left, right, samplesMax));
   });
 }
 
-function runSteps<Result>(steps: Generator<void, Result, void>, stop: Int32Array): Result {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    if (Atomics.load(stop, 0) !== 0)
-      throw new SteleError('CANCELLED', 'Nobody is waiting for the result any more.');
-  }
+function runUntil<Result>(stop: Int32Array, steps: Generator<void, Result, void>): Result {
+  return runSteps(steps, () => {
+    if (Atomics.load(stop, 0) === 0) return;
+    throw new SteleError('CANCELLED', 'Nobody is waiting for the result any more.');
+  });
 }
 
 /** Returns the faults of the copies. Throws IO if the file cannot be examined. */

@@ -13,6 +13,7 @@ import { corruptAt } from '../../segment/header.ts';
 import { findPlace, foundPlace } from '../../segment/place.ts';
 import { findHashedRecord, recordBounds } from '../../segment/reader.ts';
 import { decodeRecord, newRecordBounds } from '../../segment/record.ts';
+import { segmentsOf } from '../storage/version-tables.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 import type { BlockReceiver } from '../disk/block-source.ts';
 import { cached } from '../disk/record-cache.ts';
@@ -149,7 +150,7 @@ export class DiskLookup implements BlockReceiver {
   /** Begins again with the segments that are here now. */
   #restart({ meta }: DiskSegment): void {
     const table = this.#reads.refreshed(this.#table);
-    const segments = table?.shards[this.#shard] ?? table?.diskShards[this.#shard];
+    const segments = table && segmentsOf(table, this.#shard);
     if (table === undefined || segments === undefined || this.#restartsLeft-- === 0) {
       throw new SteleError('UNAVAILABLE', `Segment ${meta.id} is no longer here; ask again.`);
     }

@@ -14,6 +14,7 @@ import { checkRead } from '../disk/disk-segment.ts';
 import type { DiskSegment } from '../disk/disk-segment.ts';
 import { isInMemory } from '../storage/holdings.ts';
 import type { ReadableSegment } from '../storage/holdings.ts';
+import { segmentsOf } from '../storage/version-tables.ts';
 import type { VersionTable } from '../storage/version-tables.ts';
 import type { DiskReads } from './disk-reads.ts';
 import { emptyPage, ScanBudget, scanShard, scanTable } from './scanning.ts';
@@ -55,7 +56,7 @@ async function scanOnDisk(
     page.next = { shard, position };
     if (plan === 'stop') return page;
     if (plan === 'skip') continue;
-    const segments = table.shards[shard] ?? table.diskShards[shard] ?? [];
+    const segments = segmentsOf(table, shard) ?? [];
     while (position < POSITION_END) {
       const endPosition = endOfStretch(segments, position);
       const stretches = await readStretches(disk, segments, position, endPosition);

@@ -115,9 +115,7 @@ export async function randomKey(
     limits: ScanLimits,
   ) => Promise<ScanPage> | ScanPage,
 ): Promise<Buffer | undefined> {
-  const records = shards.map((shard) => table.recordsByShard[shard] ?? 0);
-  let left = random() * records.reduce((sum, count) => sum + count, 0);
-  const chosen = shards.find((_, index) => (left -= records[index] ?? 0) < 0);
+  const chosen = randomShard(table, shards, random);
   if (chosen === undefined) return undefined;
   const planOf = (shard: number): ShardPlan => (shard === chosen ? 'scan' : 'stop');
   for (const position of [Math.floor(random() * POSITION_END), 0]) {
@@ -126,6 +124,17 @@ export async function randomKey(
     if (keys.length > 0) return keys[Math.floor(random() * keys.length)];
   }
   return undefined;
+}
+
+/** One of `shards`, as likely as it has records here; undefined if none has. */
+export function randomShard(
+  table: VersionTable,
+  shards: readonly number[],
+  random: () => number,
+): number | undefined {
+  const records = shards.map((shard) => table.recordsByShard[shard] ?? 0);
+  let left = random() * records.reduce((sum, count) => sum + count, 0);
+  return shards.find((_, index) => (left -= records[index] ?? 0) < 0);
 }
 
 /** Adds to `page`; returns the position to continue from, POSITION_END after the last record. */

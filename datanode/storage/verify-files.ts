@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { systemFiles } from '../../base/disk/files.ts';
 import { SteleError, toSteleError } from '../../base/errors.ts';
+import { runSteps } from '../../base/run-steps.ts';
 import type { SegmentMeta } from '../../segment/layout.ts';
 import { segmentIdOfFileName } from '../../base/segment-name.ts';
 import type { ExpectedSegment } from './expected-segment.ts';
@@ -82,11 +83,7 @@ function verifyFile({ path, ...expected }: FileToVerify): VerifiedFile {
 function verified(path: string, expected: Partial<ExpectedSegment>): SegmentMeta {
   const file = systemFiles.openBlocking(path, 'r');
   try {
-    const steps = fileSteps(file, expected);
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value.resident.meta;
-    }
+    return runSteps(fileSteps(file, expected)).resident.meta;
   } finally {
     file.close();
   }

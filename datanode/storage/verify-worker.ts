@@ -9,6 +9,7 @@ import { writeFileSynced } from '../../base/disk/durable-file.ts';
 import { toSteleError } from '../../base/errors.ts';
 import { collectYoungGarbageSoon } from '../../base/process/free-memory.ts';
 import { CooperativeYield, lowerThreadPriority } from '../../base/process/low-priority.ts';
+import { runSteps } from '../../base/run-steps.ts';
 import { openSegment } from '../../segment/reader.ts';
 import type { ExpectedSegment } from './expected-segment.ts';
 import { fileSteps } from './file-steps.ts';
@@ -92,14 +93,6 @@ export function checkFile({ file, hasReaders, knownSeal, sync }: FileTask): File
     }
   } catch (thrown) {
     return failure(thrown, 'IO');
-  }
-}
-
-function runSteps<Result>(steps: Generator<number, Result, void>, yieldIfDue?: () => void): Result {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    yieldIfDue?.();
   }
 }
 

@@ -43,9 +43,17 @@ export interface VersionTable {
   readonly reads: KeyspaceReads;
 }
 
+/** The segments of a shard, in memory or on disk, newest first; undefined if it is not here. */
+export function segmentsOf(
+  { diskShards, shards }: VersionTable,
+  shard: number,
+): readonly ReadableSegment[] | undefined {
+  return shards[shard] ?? diskShards[shard];
+}
+
 /** Whether all segments of a shard are here, in memory or on disk. */
-export function holdsShard({ diskShards, shards }: VersionTable, shard: number): boolean {
-  return shards[shard] !== undefined || diskShards[shard] !== undefined;
+export function holdsShard(table: VersionTable, shard: number): boolean {
+  return segmentsOf(table, shard) !== undefined;
 }
 
 /** The segments of one shard, oldest first, and their number of distinct records. */
