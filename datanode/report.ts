@@ -67,11 +67,9 @@ export class NodeReport {
   heartbeat(nowMs: number): Pick<HeartbeatResponse, Reported> {
     const { counters, memoryMaxBytes, segmentOrders, storage, store } = this.#parts;
     const { holdings, memory, startup, tiers } = storage;
-    const [diskTrouble, parked, warming] = [
-      this.diskTrouble(nowMs),
-      tiers.report(),
-      tiers.warming(),
-    ];
+    const diskTrouble = this.diskTrouble(nowMs);
+    const parked = tiers.report();
+    const warming = tiers.warming();
     const { cache: cacheBytes, indexes: indexBytes } = memory.inUse;
     return {
       state: this.state,

@@ -20,7 +20,7 @@ import type { Env } from '../../base/env.ts';
 import type { Logger } from '../../base/log.ts';
 import { shardNamedBy } from '../../base/segment-name.ts';
 import type { BlockSource } from '../disk/block-source.ts';
-import type { Holdings } from './holdings.ts';
+import type { Holdings, Tier } from './holdings.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { openOnDisk } from './open-segment.ts';
 import type { SegmentFile } from './segment-files.ts';
@@ -127,8 +127,11 @@ export class StartupVerification {
 
   async #open(file: SegmentFile): Promise<void> {
     try {
-      if (this.#isReadAtOnce && this.#memory.hasRoom(file.byteLength)) await this.#read(file);
-      else await this.#openOnDisk(file);
+      const tier = this.#holdings.tierOf(file.keyspaceUid);
+      const isRead =
+        this.#isReadAtOnce && tier === 'memory' && this.#memory.hasRoom(file.byteLength);
+      if (isRead) await this.#read(file);
+      else await this.#openOnDisk(file, tier);
     } catch (thrown) {
       const error = toSteleError(thrown, 'IO');
       if (error.code === 'MEMORY_LIMIT') {
@@ -145,10 +148,9 @@ export class StartupVerification {
     }
   }
 
-  /** Reads a segment into memory, if that is its tier. */
+  /** Reads a segment into memory. */
   async #read(file: SegmentFile): Promise<void> {
     const { keyspaceUid, segmentId } = file;
-    if (this.#holdings.tierOf(keyspaceUid) !== 'memory') return this.#openOnDisk(file);
     const release = this.#memory.reserve(file.byteLength);
     try {
       this.#holdings.add(keyspaceUid, segmentId, await this.#verifier.verifyFile(file));
@@ -157,9 +159,8 @@ export class StartupVerification {
     }
   }
 
-  async #openOnDisk(file: SegmentFile): Promise<void> {
+  async #openOnDisk(file: SegmentFile, tier: Tier): Promise<void> {
     const { keyspaceUid, segmentId } = file;
-    const tier = this.#holdings.tierOf(keyspaceUid);
     const parts = { source: this.#source, store: this.#store, verifier: this.#verifier };
     // Of a suspended keyspace nothing stays in memory.
     const memory = tier === 'none' ? undefined : this.#memory;

@@ -97,15 +97,14 @@ export class Tiers {
     const { env, holdings, log } = this.#options;
     this.#isOpened = true;
     const uids = holdings.keyspaceUids();
-    const cold = uids.filter((uid) => holdings.tierOf(uid) === 'memory' && this.#isMisplaced(uid));
-    const start = { startedMs: env.nowMs(), uids: cold, ...this.#leftOf(cold) };
+    const cold = uids.filter((uid) => this.#leftOf([uid]).segments > 0);
     if (cold.length > 0) {
-      this.#warming = start;
-      const { bytes, segments } = start;
+      const left = this.#leftOf(cold);
+      this.#warming = { startedMs: env.nowMs(), uids: cold, ...left };
       const text = 'warming: segments are served from disk while they are read into memory';
-      log.info({ keyspaces: cold.length, segments, bytes }, text);
+      log.info({ keyspaces: cold.length, ...left }, text);
     }
-    for (const uid of uids) if (holdings.tierOf(uid) !== 'none') this.#move(uid);
+    for (const uid of uids) this.#move(uid);
   }
 
   /** How far the segments that were on disk at the start are in memory; undefined if all are. */
@@ -140,10 +139,6 @@ export class Tiers {
       }
     }
     return { segments, bytes };
-  }
-
-  #isMisplaced(uid: string): boolean {
-    return this.#options.holdings.misplacedOf(uid).length > 0;
   }
 
   /** Follows the view. */

@@ -91,7 +91,7 @@ export class Verifier {
   }
 
   /** Reads a segment file whole, and verifies it like `verify`. Also throws the system's errors. */
-  async verifyFile(file: ExpectedSegment & { readonly path: string }): Promise<Segment> {
+  async verifyFile(file: FileToCheck): Promise<Segment> {
     return this.verify(await readSegmentFile(file.path, this.#env.files), file);
   }
 

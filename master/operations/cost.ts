@@ -18,6 +18,7 @@ import type { KeyspaceRecord, VersionRecord } from '../catalog/records.ts';
 import { setKeep } from '../catalog/version-transitions.ts';
 import type { Leader } from '../control/leader.ts';
 import { eligibleNodes } from '../core/world/world.ts';
+import { askDatanodes } from './ask-datanodes.ts';
 
 const DEADLINE_MS = 5_000;
 
@@ -35,7 +36,7 @@ interface Measured {
   readonly indexBytes: number | undefined;
   readonly readsPerSecond: number;
   readonly hitRatio: number | undefined;
-  readonly unanswered: readonly string[];
+  readonly unanswered: string[];
 }
 
 /** Throws KEYSPACE_NOT_FOUND. */
@@ -76,29 +77,22 @@ export async function costOf(
       : { keySizes: quantiles(keyBytes), valueSizes: quantiles(valueBytes) }),
     readsPerSecond,
     ...(hitRatio === undefined ? {} : { hitRatio }),
-    unanswered: [...unanswered],
+    unanswered,
   };
 }
 
 async function measure(leader: Leader, { desired, uid }: KeyspaceRecord): Promise<Measured> {
-  const unanswered: string[] = [];
-  const ask = async (nodeId: string) => {
-    const options = { deadlineMs: DEADLINE_MS };
-    const about = { expectNode: nodeId, keyspaceUid: uid };
-    try {
-      const link = leader.roster.connections.requireClient(nodeId);
-      return await Promise.all([
-        link.measureRecords({ ...about, version: desired.currentVersion }, options),
-        link.getHotKeys({ ...about, limit: 1 }, options),
-        link.countReads({ header: leader.header(nodeId) }, options),
-      ]);
-    } catch {
-      unanswered.push(nodeId);
-      return undefined;
-    }
-  };
-  const asked = eligibleNodes(leader.world).map(({ id }) => ask(id));
-  const answers = (await Promise.all(asked)).filter((answer) => answer !== undefined);
+  const options = { deadlineMs: DEADLINE_MS };
+  const { answers, unanswered } = await askDatanodes(leader, (link, expectNode) =>
+    Promise.all([
+      link.measureRecords(
+        { expectNode, keyspaceUid: uid, version: desired.currentVersion },
+        options,
+      ),
+      link.getHotKeys({ expectNode, keyspaceUid: uid, limit: 1 }, options),
+      link.countReads({ header: leader.header(expectNode) }, options),
+    ]),
+  );
   let [records, indexBytes, readsPerSecond, found, notFound] = [0, 0, 0, 0, 0];
   for (const [sizes, hot, { counters }] of answers) {
     records += sizes.records;
@@ -114,7 +108,7 @@ async function measure(leader: Leader, { desired, uid }: KeyspaceRecord): Promis
     indexBytes: records === 0 ? undefined : indexBytes / records,
     readsPerSecond,
     hitRatio: found + notFound === 0 ? undefined : found / (found + notFound),
-    unanswered: unanswered.sort(),
+    unanswered,
   };
 }
 

@@ -3,11 +3,10 @@
 
 import { SteleError } from '../../base/errors.ts';
 import type { ListHotKeysRequest, ListHotKeysResponse } from '../../proto/gen/stele/v1/cluster.ts';
-import type { GetHotKeysResponse } from '../../proto/gen/stele/v1/datanode.ts';
 import type { HotKey } from '../../proto/gen/stele/v1/hot_keys.ts';
 import { requireKeyspace } from '../catalog/queries.ts';
-import { eligibleNodes } from '../core/world/world.ts';
 import type { Leader } from '../control/leader.ts';
+import { askDatanodes } from './ask-datanodes.ts';
 
 const LIMIT_DEFAULT = 20;
 const LIMIT_MAX = 100;
@@ -23,19 +22,10 @@ export async function listHotKeys(
     throw new SteleError('INVALID_ARGUMENT', `At most ${LIMIT_MAX} keys are listed.`);
   }
   const limit = wanted || LIMIT_DEFAULT;
-  const unanswered: string[] = [];
-  const ask = async (nodeId: string): Promise<GetHotKeysResponse | undefined> => {
-    const request = { expectNode: nodeId, keyspaceUid: keyspace.uid, limit: LIMIT_MAX };
-    try {
-      const link = leader.roster.connections.requireClient(nodeId);
-      return await link.getHotKeys(request, { deadlineMs: DEADLINE_MS });
-    } catch {
-      unanswered.push(nodeId);
-      return undefined;
-    }
-  };
-  const asked = eligibleNodes(leader.world).map(({ id }) => ask(id));
-  const answers = (await Promise.all(asked)).filter((answer) => answer !== undefined);
+  const about = { keyspaceUid: keyspace.uid, limit: LIMIT_MAX };
+  const { answers, unanswered } = await askDatanodes(leader, (link, expectNode) =>
+    link.getHotKeys({ expectNode, ...about }, { deadlineMs: DEADLINE_MS }),
+  );
   if (answers.length === 0) {
     const text = `No datanode can say which keys of keyspace '${name}' are read; wait until its datanodes are back (\`stele nodes\`).`;
     throw new SteleError('UNAVAILABLE', text);
@@ -46,7 +36,7 @@ export async function listHotKeys(
     readsPerSecond: answers.reduce((sum, { readsPerSecond }) => sum + readsPerSecond, 0),
     hottest: hottest.sort((a, b) => b.readsPerSecond - a.readsPerSecond).slice(0, limit),
     largest: largest.sort((a, b) => sizeOf(b) - sizeOf(a)).slice(0, limit),
-    unanswered: unanswered.sort(),
+    unanswered,
   };
 }
 
