@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The `stele` command. It checks that this Node.js is recent enough before anything else is loaded
 // (a static import would be loaded first), and leaves the rest to command-process.ts, in one of two
-// forms: bundled by bundle.mjs, which starts in half the time, or as the compiler has written it.
+// forms: bundled by bundle.mjs, which starts with two thirds of the CPU time, or as the compiler has
+// written it.
 
 import { existsSync } from 'node:fs';
 
